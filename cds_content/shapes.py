@@ -1,0 +1,259 @@
+"""The shapes of the content files. What each key means to a clinician stands at the head of the files themselves."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+
+LANGUAGES = ("nl", "en")  # the first is the default
+Json = dict[str, Any]
+
+
+def hyphened(field: str) -> str:
+    """The key of a content file for a field: `not_known` is written `not-known`."""
+    return field.rstrip("_").replace("_", "-")
+
+
+def _in_every_language(text: dict[str, str]) -> dict[str, str]:
+    if set(text) != set(LANGUAGES) or not all(words.strip() for words in text.values()):
+        raise ValueError(f"write a text for each of: {', '.join(LANGUAGES)}")
+    return text
+
+
+Text = Annotated[dict[str, str], AfterValidator(_in_every_language)]
+
+
+def _exactly(names: str) -> AfterValidator:
+    def check(words: dict[str, Any]) -> dict[str, Any]:
+        if wrong := words.keys() ^ set(names.split()):
+            raise ValueError(f"missing or unknown: {', '.join(sorted(wrong))}; write exactly: {names}")
+        return words
+
+    return AfterValidator(check)
+
+
+# Why an answer (the first four) or a response is not known.
+DOUBTS = """missing not-known unreadable contradictory too-old history unfinished unknown-status unknown-version
+ entered-in-error no-date no-subject unknown-question partly-seen no-rule"""
+
+
+class Table(BaseModel):
+    """A table of a content file: frozen, and a key that is not known is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=hyphened)
+
+
+Words_ = Annotated[str, Field(pattern=r"\S")]  # a text in one language, not blank
+
+
+class Condition(Table):
+    """One form of `when`. No negation and no arithmetic: every rule stays monotone."""
+
+    answer: str = ""
+    is_: Literal["not-known"] | frozenset[str] | None = None
+    over: int | None = None
+    at_least: int | None = None
+    under: int | None = None
+    all_: tuple["Condition", ...] | None = None
+    any_: tuple["Condition", ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Condition":
+        forms = [
+            value
+            for value in (self.is_, self.over, self.at_least, self.under, self.all_, self.any_)
+            if value is not None
+        ]
+        if len(forms) != 1 or forms[0] in (frozenset(), ()) or bool(self.answer) == bool(self.all_ or self.any_):
+            raise ValueError("write { answer, is | over | at-least | under }, or { all = [...] }, or { any = [...] }")
+        return self
+
+    def atoms(self) -> list["Condition"]:
+        """The conditions on single answers."""
+        parts = self.all_ or self.any_
+        return [atom for part in parts for atom in part.atoms()] if parts else [self]
+
+
+class Item(Table):
+    """What the answers to one question mean."""
+
+    safety: bool = False
+    safe: frozenset[str] = frozenset()
+    not_known: frozenset[str] = frozenset()
+    order: tuple[str | tuple[str, ...], ...] = ()
+    in_scope: frozenset[str] = frozenset()
+    out_of_scope: frozenset[str] = frozenset()
+    birth_date: bool = False
+
+    def ranked(self) -> list[str]:
+        """Every code in rising alarm."""
+        return [code for rank in self.order for code in ((rank,) if isinstance(rank, str) else rank)]
+
+
+class Finding(Table):
+    """A rule of one sentence, or one of the three rows that follow from the item tables (`computed`)."""
+
+    row: str
+    advice: str
+    when: Condition | None = None
+    computed: Literal["incomplete", "all-safe", "out-of-scope"] | None = None
+    basis: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+    explains: bool = False
+    summary: Text | None = None
+    reason: Text
+    codes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Finding":
+        if (self.when is None) == (self.computed is None):
+            raise ValueError("write either `when` or `computed`")
+        if not self.basis and not self.beyond:
+            raise ValueError("write its origin: `basis` (statements) or `beyond` (references)")
+        return self
+
+
+class FindingsFile(Table):
+    version: str
+    accepts: frozenset[str] = Field(min_length=1)
+    next_review: date
+    item: dict[str, Item]
+    finding: dict[str, Finding]
+
+    @field_validator("finding", mode="before")
+    @classmethod
+    def _rows(cls, raw: Any) -> Any:
+        """The key of a finding's table is its row."""
+        named = isinstance(raw, dict) and all(isinstance(table, dict) for table in raw.values())
+        if named and any("row" in table for table in raw.values()):
+            raise ValueError("leave `row` out: the name of the table is the row")
+        return {row: {**table, "row": row} for row, table in raw.items()} if named else raw
+
+
+class Statement(Table):
+    """One statement of the patient sheet in our own words, and where the screening carries it."""
+
+    nl: Words_
+    en: Words_
+    findings: frozenset[str] = frozenset()
+    cards: frozenset[str] = frozenset()
+    information: str = ""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _has_its_place(self) -> "Statement":
+        if bool(self.findings or self.cards) == bool(self.information):
+            raise ValueError("write where it is carried (`findings`, `cards`), or why it is `information` only")
+        return self
+
+
+class Reference(Table):
+    label: Text
+    url: str = ""
+    state: Literal["read", "in part", "not verified"]
+
+
+class StatementsFile(Table):
+    last: Annotated[str, Field(pattern=r"^S\d+$")]
+    statement: dict[str, Statement]
+    reference: dict[str, Reference]
+
+
+class Code(Table):
+    display: str
+    seen_in: str = Field(min_length=1)
+
+
+class CodesFile(Table):
+    system: str
+    code: dict[str, Code]
+
+
+class Paragraph(Table):
+    nl: Words_
+    en: Words_
+    only: Literal["complete"] | None = None
+    basis: frozenset[str] = frozenset()
+
+
+class Suggestion(Table):
+    """What a clinician can accept: resources that are created together."""
+
+    label: Text
+    resources: tuple[str, ...] = Field(min_length=1)
+    priority: str = ""
+
+
+class Disposition(Table):
+    """A level of urgency and the card that says it."""
+
+    class_: Literal["doctor", "incomplete", "conservative", "none"]
+    indicator: Literal["info", "warning", "critical"] = "info"
+    patient: Text | None = None
+    summary: Text | None = None
+    detail: tuple[Paragraph, ...] = ()
+    suggestion: tuple[Suggestion, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+Dispositions = RootModel[dict[str, Disposition]]
+
+
+class Link(Table):
+    label: Text
+    url: str
+
+
+class Resource(Table):
+    """A resource that a suggestion creates, with what the action does."""
+
+    action: Text
+    body: Json
+
+
+class Coding(Table):
+    system: str
+    code: str
+
+
+class Texts(Table):
+    """What the cards of one screening share."""
+
+    reason_code: str
+    source: Text
+    signed: Text
+    unsigned: Text
+    closing: tuple[Paragraph, ...]
+    text: dict[str, Text]
+    link: dict[str, Link]
+    resource: dict[str, Resource]
+    known_by: tuple[Coding, ...]
+    offer: Disposition
+
+
+class Words(Table):
+    """Words that the cards of every screening share; each of these names is needed."""
+
+    who: Annotated[dict[str, Text], _exactly("Patient RelatedPerson Practitioner PractitionerRole unknown")]
+    response: Annotated[dict[str, Text], _exactly("filled-in filled-in-status no-date answers superseded note")]
+    doubt: Annotated[dict[str, Text], _exactly(DOUBTS)]
+
+
+class Service(Table):
+    hook: str
+    title: Text
+    description: Text
+    usage_requirements: Text
+    prefetch: dict[str, str] = Field(min_length=1)
+
+
+Services = RootModel[dict[str, Service]]
+
+
+class Signed(Table):
+    """The clinician who signed, and the hash of what was signed."""
+
+    name: str
+    role: str
+    date: str
+    hash: str

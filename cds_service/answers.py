@@ -1,0 +1,143 @@
+"""What a QuestionnaireResponse answers: linkId → the codes reported, or why the answer is not known.
+
+What cannot be read without guessing is not known. Source: HL7 FHIR R4 QuestionnaireResponse; SDC 4.0.0 "Validation".
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from cds_content.screening import Question
+
+Doubt = Literal["missing", "not-known", "unreadable", "contradictory"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`codes` as reported, or the `span` (lowest, highest) of a number; `doubt` says why it is not known."""
+
+    codes: frozenset[str] = frozenset()
+    span: tuple[int, int] | None = None
+    doubt: Doubt | None = None
+    asked: bool = True
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One Answer per question; `stray` when the response holds parts that are not in the form."""
+
+    by_question: Mapping[str, Answer]
+    stray: bool = False
+
+    def __getitem__(self, link_id: str) -> Answer:
+        return self.by_question[link_id]
+
+
+def read_answers(response: Mapping[str, Any], questions: Mapping[str, Question], displays: frozenset[str]) -> Answers:
+    """The answers of a response, wherever they are nested. Never raises: what is damaged is not known."""
+    found: dict[str, list[Any]] = {link_id: [] for link_id in questions}
+    stray = False
+    for link_id, given in _items(response):
+        if link_id is not None and link_id in questions:
+            found[link_id] += [] if given is _ABSENT else [given]
+        elif link_id not in displays or given is not _ABSENT:
+            stray = True
+    answers: dict[str, Answer] = {}
+    for link_id, question in questions.items():  # a parent comes before its follow-ups
+        asked = not question.shown_for or any(answers[at].codes & codes for at, codes in question.shown_for.items())
+        answers[link_id] = _answer(question, found[link_id], asked)
+    return Answers(answers, stray)
+
+
+_ABSENT = object()
+_DAMAGED = object()
+
+
+def _items(parent: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
+    """Each item below `parent`: (linkId or None when unreadable, its `answer`, _ABSENT or _DAMAGED)."""
+    items = parent.get("item", [])
+    for item in items if isinstance(items, list) else [_DAMAGED]:
+        if not isinstance(item, dict) or not isinstance(item.get("linkId"), str):
+            yield None, _DAMAGED
+            continue
+        given = item.get("answer", _ABSENT)
+        yield item["linkId"], _DAMAGED if "modifierExtension" in item else given
+        for inner in (item, *(given if isinstance(given, list) else ())):
+            yield from _items(inner) if isinstance(inner, dict) else ()
+
+
+def _answer(question: Question, given: list[Any], asked: bool) -> Answer:
+    """`given` holds the `answer` member of each item with this linkId."""
+    values = [value for one in given for value in (one if isinstance(one, list) and one else [_DAMAGED])]
+    if not values:
+        return Answer(doubt="missing") if asked else Answer(asked=False)
+    read = [_value(question, value) for value in values]
+    codes = frozenset(value for value in read if isinstance(value, str))
+    numbers = [value for value in read if isinstance(value, int)]
+    several = len(given) > 1 or (len(values) > 1 and (not question.repeats or bool(codes & question.exclusive)))
+    doubt: Doubt | None = None
+    if several or not asked:
+        doubt = "contradictory"
+    elif None in read:
+        doubt = "unreadable"
+    elif codes & question.item.not_known:
+        doubt = "not-known"
+    return Answer(codes, (min(numbers), max(numbers)) if numbers else None, doubt)
+
+
+def _value(question: Question, answer: Any) -> str | int | None:
+    """The option or number that one answer names; None when it cannot be read without guessing."""
+    if not isinstance(answer, dict) or "modifierExtension" in answer:
+        return None
+    kind = "valueCoding" if question.options else "valueInteger"
+    if [name for name in answer if name.lstrip("_").startswith("value")] != [kind]:
+        return None
+    value = answer[kind]
+    if kind == "valueInteger":
+        return value if type(value) is int and question.low <= value <= question.high else None  # True is no age
+    if not isinstance(value, dict) or value.get("system") != question.system:
+        return None
+    code = value.get("code")
+    return code if isinstance(code, str) and code in question.options else None
+
+
+def with_birth_date(answers: Answers, question: Question, birth_date: Any, first: date, last: date) -> Answers:
+    """The answers with the age that Patient.birthDate gives between `first` and `last`, the days of filling in.
+
+    A partial birth date gives a range. An age item more than a year away is a contradiction; the range covers both.
+    """
+    stated = answers[question.link_id]
+    born = _ages(birth_date, first, last, question.high)
+    if born is None:
+        age = replace(stated, doubt="unreadable")
+    elif stated.span is None:
+        age = Answer(span=born, doubt=None if stated.doubt == "missing" else stated.doubt)
+    elif stated.span[0] < born[0] - 1 or stated.span[1] > born[1] + 1:
+        age = Answer(span=(min(stated.span[0], born[0]), max(stated.span[1], born[1])), doubt="contradictory")
+    else:
+        age = Answer(span=born, doubt=stated.doubt)
+    return replace(answers, by_question={**answers.by_question, question.link_id: age})
+
+
+_BIRTH_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+
+
+def _ages(birth_date: Any, first: date, last: date, highest: int) -> tuple[int, int] | None:
+    """Lowest and highest age in completed years; None when the date is unreadable or gives no age of the living."""
+    match = _BIRTH_DATE.fullmatch(birth_date) if isinstance(birth_date, str) else None
+    if not match:
+        return None
+    year, month, day = (int(part) if part else None for part in match.groups())
+    try:
+        date(year or 0, month or 1, day or 1)
+    except ValueError:
+        return None
+    lowest, oldest = _years(first, year, month or 12, day or 31), _years(last, year, month or 1, day or 1)
+    return (max(lowest, 0), oldest) if oldest >= 0 and lowest <= highest else None
+
+
+def _years(on: date, year: int | None, month: int, day: int) -> int:
+    """Completed years; somebody born on 29 February completes a year on 1 March."""
+    return on.year - (year or 0) - ((on.month, on.day) < (month, day))

@@ -1,0 +1,127 @@
+"""Which QuestionnaireResponse counts, and how far: its alarms, its "no" answers, both or neither."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cds_content.screening import Screening
+from cds_service.answers import Answers, read_answers, with_birth_date
+
+AHEAD = timedelta(minutes=5)  # how far a clock may run ahead of ours
+UNFINISHED = ("in-progress", "stopped")
+READ = ("completed", "amended", *UNFINISHED)
+ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One response as it counts. It was filled in between `earliest` and `latest`; both None when that is not known.
+
+    `doubts` say why its "no" answers are not known; empty, they are. `alarms` is True when its alarms count, `history`
+    when they are only named.
+    """
+
+    answers: Answers
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    status: str = "completed"
+    who: str = "unknown"
+    reference: str | None = None
+    alarms: bool = True
+    history: bool = False
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def days(self) -> str:
+        """The day of filling in, or the first and last that it may have been; empty when not known."""
+        return " – ".join(dict.fromkeys(str(moment.date()) for moment in (self.earliest, self.latest) if moment))
+
+
+def belongs(response: Mapping[str, Any], screening: Screening) -> bool:
+    """Whether the response is to our form, or does not say to which; another form is as if it were not there."""
+    canonical = _canonical(response)
+    return canonical is None or canonical.partition("|")[0] == screening.questionnaire["url"]
+
+
+def read_response(
+    screening: Screening, response: Mapping[str, Any], *, named: bool, birth_date: Any, now: datetime
+) -> Reading:
+    """The response as it counts at `now`; `named` when its subject is the patient of the call."""
+    status, own = response.get("status"), response.get("id")
+    earliest, latest = _filled_in(response.get("authored"), now)
+    unread = _unread(screening, response)
+    answers = read_answers({} if unread else response, screening.questions, screening.displays)
+    for question in screening.questions.values():
+        if question.item.birth_date and birth_date is not None and not unread:
+            answers = with_birth_date(answers, question, birth_date, (earliest or now).date(), (latest or now).date())
+    history = latest is not None and now - latest > screening.alarming
+    reasons = {
+        "unfinished": status in UNFINISHED,
+        "no-date": latest is None,
+        "history": history,
+        "too-old": not history and earliest is not None and now - earliest > screening.fresh,
+        "no-subject": not named,
+        "unknown-question": answers.stray,
+    }
+    return Reading(
+        answers=answers,
+        earliest=earliest,
+        latest=latest,
+        status="unknown" if unread else str(status),
+        who=_who(response),
+        reference=f"QuestionnaireResponse/{own}" if isinstance(own, str) and ID.fullmatch(own) else None,
+        alarms=not unread and not history,
+        history=not unread and history,
+        doubts=(unread,) if unread else tuple(reason for reason, holds in reasons.items() if holds),
+    )
+
+
+def _unread(screening: Screening, response: Mapping[str, Any]) -> str:
+    """Why the answers are not read at all; empty when they are."""
+    canonical = _canonical(response)
+    version = canonical.partition("|")[2] if canonical and "|" in canonical else None
+    if not canonical or "modifierExtension" in response or (version is not None and version not in screening.accepts):
+        return "unknown-version"
+    return "" if response.get("status") in READ else "unknown-status"
+
+
+def _canonical(response: Mapping[str, Any]) -> str | None:
+    """The form that the response names; None when it names none that can be read."""
+    value = response.get("questionnaire")
+    return value if isinstance(value, str) and value.strip() and not value.startswith("#") else None
+
+
+_DATE_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
+
+
+def _filled_in(authored: Any, now: datetime) -> tuple[datetime, datetime] | tuple[None, None]:
+    """`authored` (FHIR dateTime) as first and last moment; unknown when absent, unreadable or ahead of `now`."""
+    match = _DATE_TIME.fullmatch(authored) if isinstance(authored, str) else None
+    try:
+        earliest, latest = _range(match) if match else (None, None)
+    except (ValueError, OverflowError):
+        return None, None
+    return (earliest, latest) if earliest and latest and earliest - now <= AHEAD else (None, None)
+
+
+def _range(match: re.Match[str]) -> tuple[datetime, datetime]:
+    year, month, day, time = match.groups()
+    if time:
+        return (moment := datetime.fromisoformat(match[0])), moment
+    first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)  # a date has no zone: read as UTC
+    after = first + timedelta(days=1) if day else (first + timedelta(days=31 if month else 366)).replace(day=1)
+    return first, (after if month else after.replace(month=1)) - timedelta(microseconds=1)
+
+
+_PERSON = re.compile(r"(?:.*/)?(Patient|RelatedPerson|Practitioner|PractitionerRole)/[A-Za-z0-9.-]{1,64}(?:/.*)?")
+
+
+def _who(response: Mapping[str, Any]) -> str:
+    """The kind of person who answered (`source`), else who recorded it (`author`); never a name."""
+    for member in (response.get("source"), response.get("author")):
+        reference = member.get("reference") if isinstance(member, dict) else None
+        if match := _PERSON.fullmatch(reference) if isinstance(reference, str) else None:
+            return match[1]
+    return "unknown"

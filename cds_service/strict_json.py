@@ -1,0 +1,41 @@
+"""JSON as RFC 8259 means it: UTF-8, no duplicate keys, no NaN or Infinity, bounded depth."""
+
+import json
+from typing import Any
+
+import orjson
+
+from cds_service.errors import BadRequest
+
+MAX_DEPTH = 64  # a FHIR resource nests about 20 deep; more is an attack on the stack
+
+
+def read(body: bytes) -> Any:
+    """The value that `body` holds.
+
+    Raises BadRequest when it is not JSON; the message never repeats the input.
+    """
+    try:
+        orjson.loads(body)  # refuses what json lets pass: NaN, Infinity, lone surrogates, a BOM
+        value = json.loads(body.decode(), object_pairs_hook=_object)
+    except (ValueError, RecursionError):
+        raise BadRequest("body: not valid JSON; write UTF-8 JSON without NaN, Infinity or duplicate keys") from None
+    if _deeper_than(value, MAX_DEPTH):
+        raise BadRequest(f"body: nested more than {MAX_DEPTH} deep; write a flatter body")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate key")
+    return members
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    if levels == 0:
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return any(_deeper_than(part, levels - 1) for part in inner)
