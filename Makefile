@@ -16,7 +16,7 @@ check: ## check the content only
 	@scripts/environment $(PYTHON) && .venv/bin/cds-service check
 
 fix: ## repair format and simple lint
-	@scripts/environment $(PYTHON) test && .venv/bin/ruff check --fix -q . ; .venv/bin/ruff format .
+	@scripts/environment $(PYTHON) test && { .venv/bin/ruff check --fix -q . ; .venv/bin/ruff format . ; }
 
 review: ## write the page that a clinician signs
 	@scripts/environment $(PYTHON) && .venv/bin/cds-service review

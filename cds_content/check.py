@@ -6,15 +6,17 @@ computed rows lead to incomplete and to self-care, and every text fits on a card
 
 from collections.abc import Iterator
 
+from fhir.resources.R4B import get_fhir_model_class
+from pydantic import ValidationError
 from stdnum import verhoeff
 
 from cds_content.files import Files, unknown
 from cds_content.reach import changes_advice, witness
 from cds_content.screening import Screening
-from cds_content.shapes import CodesFile, Finding
+from cds_content.shapes import LANGUAGES, CodesFile, Finding, Json
+from cds_content.templates import PLACE, fill
 from cds_content.translations import displays
 from cds_content.wording import Mistake, text_mistakes
-from cds_service.cards import PLACE
 
 RESOURCE_PLACES = {"patient", "questionnaire", "now", "requester", "encounter", "reason-codes", "responses", "note"}
 SERVICE_PLACES = {"canonical", "version"}
@@ -120,9 +122,35 @@ def _resources(screening: Screening) -> Iterator[Mistake]:
     for name, template in screening.texts.resource.items():
         for place in PLACE.findall(str(template.body)):
             yield "texts.toml", f"resource.{name}", unknown("place", place, RESOURCE_PLACES)
+        for fault in _template_faults(template.body):
+            yield "texts.toml", f"resource.{name}.{fault}", "write the resource as FHIR R4 says"
         for code in _snomed_codes(screening, template.body):
             yield "texts.toml", f"resource.{name}", unknown("code", code, screening.codes)
     yield "texts.toml", "reason-code", unknown("code", screening.texts.reason_code, screening.codes)
+
+
+_SAMPLE = {
+    "patient": "p1",
+    "questionnaire": "https://example.org/Questionnaire/q|1",
+    "now": "2000-01-01T00:00:00Z",
+    "requester": {"reference": "Practitioner/1"},
+    "encounter": {"reference": "Encounter/1"},
+    "reason-codes": [{"text": "x"}],
+    "responses": [{"reference": "QuestionnaireResponse/1"}],
+    "note": [{"text": "x"}],
+}
+
+
+def _template_faults(body: Json) -> list[str]:
+    """Where a resource that this template would make is not FHIR R4; empty when it is."""
+    try:
+        made = fill(body, _SAMPLE, LANGUAGES[0])
+        get_fhir_model_class(made.get("resourceType", "")).model_validate(made)
+    except ValidationError as error:
+        return [".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_url=False)]
+    except (KeyError, TypeError):
+        return ["resourceType or a place"]
+    return []
 
 
 def _snomed_codes(screening: Screening, value: object) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,6 +16,14 @@ from cds_service.errors import BadRequest
 PUBLISHED_BASE = "https://lowbackpain.example/fhir"  # the canonical base that the files write
 _NEEDED = {"id", "meta", "url", "version", "language", "status", "name", "title", "date"}
 Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class ContentError(Exception):
+    """The content cannot be used; each of `mistakes` names file, place and what to write instead."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 def unknown(kind: str, name: str, names: Collection[str]) -> str:

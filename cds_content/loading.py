@@ -9,13 +9,12 @@ from fhir.resources.R4B.questionnaire import Questionnaire
 from fhir.resources.R4B.valueset import ValueSet
 
 from cds_content.check import check
-from cds_content.files import PUBLISHED_BASE, Files
+from cds_content.files import PUBLISHED_BASE, ContentError, Files
 from cds_content.form import read_questions
 from cds_content.screening import Screening
 from cds_content.shapes import CodesFile, Dispositions, FindingsFile, Services, Signed, StatementsFile, Texts, Words
 from cds_content.translations import items_of
 from cds_content.wording import resource_mistakes
-from cds_service.errors import ContentError
 
 
 def load(root: Path, *, base: str = PUBLISHED_BASE, fresh_days: int = 7, alarm_days: int = 30) -> tuple[Screening, ...]:

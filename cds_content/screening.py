@@ -1,4 +1,4 @@
-"""A screening, compiled: what every later step reads. cds_service.loading makes it from the content files."""
+"""A screening, compiled: what every later step reads. cds_content.loading makes it from the content files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -181,7 +181,7 @@ class Suggestion(Table):
 
     label: Text
     resources: tuple[str, ...] = Field(min_length=1)
-    priority: str = ""
+    priority: Literal["", "routine", "urgent", "asap", "stat"] = ""
 
 
 class Disposition(Table):
@@ -223,6 +223,7 @@ class Texts(Table):
     source: Text
     signed: Text
     unsigned: Text
+    denied: Text
     closing: tuple[Paragraph, ...]
     text: dict[str, Text]
     link: dict[str, Link]

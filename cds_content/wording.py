@@ -13,7 +13,7 @@ MAX_SUMMARY = 139  # CDS Hooks: fewer than 140 characters
 # No card may say or imply that nothing is wrong, nor repeat what the sheet's translation overstates.
 FORBIDDEN = ("niets ernstigs", "geen ernstige", "uitgesloten", "mensen verbeteren", "nothing serious", "ruled out")
 _ALWAYS = {"version", "hash", "signed", "fresh-days", "alarm-days"}
-_DETAIL = {"reasons", "unknown", "basis", "sources", "filled-in", "history", "superseded"}
+_DETAIL = {"reasons", "unknown", "basis", "sources", "filled-in", "history", "superseded", "denied"}
 _RESPONSE = {
     "filled-in": {"date", "who"},
     "filled-in-status": {"date", "who", "status"},
@@ -71,7 +71,7 @@ def _texts(screening: Screening) -> Iterator[tuple[str, str, Mapping[str, str] |
 
 def _plain(screening: Screening) -> Iterator[tuple[str, Mapping[str, str]]]:
     shared = screening.texts
-    yield from (("signed", shared.signed), ("unsigned", shared.unsigned))
+    yield from (("signed", shared.signed), ("unsigned", shared.unsigned), ("denied", shared.denied))
     yield from ((f"text.{name}", text) for name, text in shared.text.items())
     yield from ((f"link.{name}", link.label) for name, link in shared.link.items())
     yield from ((f"resource.{name}", resource.action) for name, resource in shared.resource.items())

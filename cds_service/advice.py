@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cds_content.screening import Screening
 from cds_content.shapes import Finding
@@ -50,7 +51,10 @@ class Advice:
 NO_SCREENING = Advice("no-screening", (), (), (), (), None)  # where there is nothing to judge
 
 
-def decide(screening: Screening, readings: Sequence[Reading], doubts: Sequence[str] = ()) -> Advice:
+Readings = Sequence[Reading]
+
+
+def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ()) -> Advice:
     """The advice that follows from the responses in hand; `doubts` are about all of them together.
 
     Every alarm that counts fires its finding. "No" answers count only from the newest complete responses. Where
@@ -58,71 +62,71 @@ def decide(screening: Screening, readings: Sequence[Reading], doubts: Sequence[s
     """
     complete = [reading for reading in readings if not reading.doubts and reading.earliest]
     newest = max(complete, key=lambda reading: (reading.earliest, reading.reference or ""), default=None)
-    by_age = sorted(readings, key=lambda reading: reading.latest.timestamp() if reading.latest else 1e12, reverse=True)
+    by_age = sorted(readings, key=lambda one: one.latest.timestamp() if one.latest else float("inf"), reverse=True)
     standing = [reading for reading in by_age if not older(reading, newest)]
     current = [reading for reading in standing if not reading.doubts]
-    found = [
-        one
-        for reading in by_age
-        for one in _true(screening, reading)
-        if reading in current or (reading.alarms and screening.class_of(one.finding) == "doctor")
-    ]
-    fired = list({one.finding.row: one for one in reversed(found)}.values())  # each row once, from the newest response
     unknown = list(dict.fromkeys([*(Unknown(doubt) for doubt in doubts), *_unknown(screening, standing, current)]))
-    computed = _computed(screening, fired, unknown, current)
-    if computed == "incomplete" and not unknown:
-        unknown = [Unknown("no-rule")]
-    fired += [Fired(finding) for finding in screening.findings if computed and finding.computed == computed]
+    alarms = [one for reading in by_age if reading.alarms for one in _true(screening, reading, "doctor")]
+    course = [one for reading in current for one in _true(screening, reading, "conservative")]
+    fired = list({one.finding.row: one for one in reversed(alarms + course)}.values())  # each once, from the newest
+    fired += _computed(screening, {screening.class_of(one.finding) for one in fired}, unknown, standing, current)
     fired.sort(key=lambda one: (screening.urgency(one.finding), screening.findings.index(one.finding)))
-    old = () if current else tuple(one for reading in by_age if reading.history for one in _true(screening, reading))
-    history = tuple(one for one in old if screening.class_of(one.finding) == "doctor")
-    behind = [reading for reading in by_age if reading in current or any(reading is one.reading for one in fired)]
-    return Advice(fired[0].finding.advice, tuple(fired), tuple(unknown), history, tuple(behind or by_age), newest)
+    stale = [reading for reading in by_age if "history" in reading.doubts and not current]
+    history = [one for reading in stale for one in _true(screening, reading, "doctor")]
+    used = {id(reading) for reading in [*current, *(one.reading for one in fired)]}
+    behind = [reading for reading in by_age if id(reading) in used] or by_age
+    why = unknown or [Unknown("no-rule")] * (fired[0].finding.computed == "incomplete")
+    return Advice(fired[0].finding.advice, tuple(fired), tuple(why), tuple(history), tuple(behind), newest)
 
 
-def older(reading: Reading | None, newest: Reading | None) -> bool:
+def older(reading: Reading, newest: Reading | None) -> bool:
     """Whether the newest complete response was certainly filled in later; an undated one cannot be called older."""
-    if reading is None or newest is None or reading.latest is None or newest.earliest is None:
-        return False
-    return reading.latest < newest.earliest
+    return bool(newest and newest.earliest and reading.latest and reading.latest < newest.earliest)
 
 
-def _true(screening: Screening, reading: Reading) -> Iterator[Fired]:
+def says(screening: Screening, reading: Reading, scope: Literal["in_scope", "out_of_scope"]) -> bool:
+    """Whether a response says that the screening applies, or that it does not."""
+    return any(reading.answers[name].codes & getattr(one.item, scope) for name, one in screening.questions.items())
+
+
+def _true(screening: Screening, reading: Reading, class_: str) -> Iterator[Fired]:
     for finding in screening.findings:
-        if finding.when and truth(finding.when, reading.answers) is Truth.YES:
-            yield Fired(finding, support(finding.when, reading.answers), reading)
+        wanted = finding.when if screening.class_of(finding) == class_ else None
+        if wanted and truth(wanted, reading.answers) is Truth.YES:
+            yield Fired(finding, support(wanted, reading.answers), reading)
 
 
-def _unknown(screening: Screening, standing: Sequence[Reading], current: Sequence[Reading]) -> Iterator[Unknown]:
+def _unknown(screening: Screening, standing: Readings, current: Readings) -> Iterator[Unknown]:
     """What stands in the way of reassurance: doubts about responses, and safety answers that are not known."""
     for reading in standing:
-        if not (current and reading.status in UNFINISHED):  # beside a complete one it only adds its alarms
-            yield from (Unknown(doubt) for doubt in reading.doubts)
-    for reading in current or [reading for reading in standing if reading.alarms]:
-        for link_id, question in screening.questions.items():
+        beside = bool(current) and reading.status in UNFINISHED  # beside a complete one its gaps do not count
+        gaps = ("unfinished", "too-old", "missing") if beside else ()
+        yield from (Unknown(doubt) for doubt in reading.doubts if doubt not in gaps)
+        for link_id, question in screening.questions.items() if reading.alarms else ():
             doubt = reading.answers[link_id].doubt
-            if doubt and question.item.safety:
+            if doubt and question.item.safety and doubt not in gaps:
                 yield Unknown(doubt, link_id)
 
 
 def _computed(
-    screening: Screening, fired: Sequence[Fired], unknown: Sequence[Unknown], current: Sequence[Reading]
-) -> str | None:
-    """Which of the three rows that follow from the item tables fires, if any."""
-    classes = {screening.class_of(one.finding) for one in fired}
+    screening: Screening, classes: set[str], unknown: Sequence[Unknown], standing: Readings, current: Readings
+) -> list[Fired]:
+    """The row, if any, that follows from the item tables; self-care also names what it rests on: the course."""
+    outside = all(says(screening, reading, "out_of_scope") for reading in current)
     if unknown or not current:
-        return "incomplete"
-    if "doctor" in classes:
-        return None
-    if all(_out_of_scope(screening, reading.answers) for reading in current):
-        return "out-of-scope"
-    if classes:
-        return None
-    return "all-safe" if all(_all_safe(screening, reading.answers) for reading in current) else "incomplete"
-
-
-def _out_of_scope(screening: Screening, answers: Answers) -> bool:
-    return any(_only(answers[link_id], question.item.out_of_scope) for link_id, question in screening.questions.items())
+        kind = "incomplete"
+    elif "doctor" in classes:
+        return []
+    elif outside and not any(says(screening, reading, "in_scope") for reading in standing):
+        kind = "out-of-scope"
+    elif classes:
+        return []
+    else:
+        kind = "all-safe" if all(_all_safe(screening, reading.answers) for reading in current) else "incomplete"
+    reading = current[0] if kind == "all-safe" else None
+    named = [name for name, question in screening.questions.items() if reading and not question.item.safety]
+    rests_on = frozenset((name, code) for name in named if reading for code in reading.answers[name].codes)
+    return [Fired(finding, rests_on, reading) for finding in screening.findings if finding.computed == kind]
 
 
 def _all_safe(screening: Screening, answers: Answers) -> bool:

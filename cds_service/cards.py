@@ -3,20 +3,17 @@
 Source: CDS Hooks 2.0.1 and 3.0 ballot, "CDS Service Response".
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from cds_content.screening import Screening
 from cds_content.shapes import Disposition, Json, Link, Paragraph
+from cds_content.templates import PLACE, fill
 from cds_content.translations import displays
-from cds_service.advice import NO_SCREENING, Advice, Fired, older
+from cds_service.advice import NO_SCREENING, Advice, Fired, older, says
 from cds_service.findings import Atom
 from cds_service.responses import Reading
-
-PLACE = re.compile(r"\{([a-z-]+)\}")
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,8 @@ def advice_cards(screening: Screening, advice: Advice, call: Call) -> list[Json]
         shown.setdefault(screening.class_of(fired.finding), []).append(fired)
     if call.by_patient:
         return [_plain_card(screening, shown["doctor"][0].finding.advice, call)] if "doctor" in shown else []
-    if "doctor" in shown:
-        shown.pop("conservative", None)
-    ordered = [shown[name] for name in ("doctor", "incomplete", "conservative") if name in shown]
-    return [_card(screening, advice, fired, call) for fired in ordered]
+    wanted = ("doctor", "incomplete") if "doctor" in shown else ("incomplete", "conservative")
+    return [_card(screening, advice, shown[name], call) for name in wanted if name in shown]
 
 
 def offer_cards(screening: Screening, call: Call) -> list[Json]:
@@ -83,7 +78,7 @@ def _frame(screening: Screening, topic: str, disposition: Disposition, summary: 
         "detail": detail,
         "source": {
             "label": screening.texts.source[call.language].format_map(_places(screening, call)),
-            "url": f"{call.public}/fhir/Questionnaire/{screening.name}",
+            "url": f"{call.public}/fhir/Questionnaire/{screening.questionnaire['id']}",
             "topic": _coding(screening, "dispositions", topic, call.language),
         },
     }
@@ -117,8 +112,9 @@ def _detail(screening: Screening, advice: Advice, disposition: Disposition, fire
     findings = [one.finding for one in fired]
     shown = [part for part in disposition.detail if complete or not part.only]
     statements = {name for one in findings for name in one.basis} | {name for part in shown for name in part.basis}
-    sources = dict.fromkeys(name for finding in findings for name in finding.beyond)
-    shared = _places(screening, call)
+    top = [finding for finding in findings if finding.advice == findings[0].advice]  # whose urgency this card has
+    sources = dict.fromkeys(name for finding in top for name in finding.beyond)
+    shared, denied = _places(screening, call), any(says(screening, one, "out_of_scope") for one in advice.readings)
     places = shared | {
         "reasons": _bullets(_reason(screening, one, language) for one in fired),
         "history": _bullets(_reason(screening, one, language) for one in advice.history),
@@ -126,6 +122,7 @@ def _detail(screening: Screening, advice: Advice, disposition: Disposition, fire
         "basis": ", ".join(sorted(statements, key=lambda name: int(name[1:]))),
         "sources": "; ".join(screening.statements.reference[name].label[language] for name in sources),
         "filled-in": "; ".join(dict.fromkeys(_filled_in(screening, one, language) for one in advice.readings)),
+        "denied": screening.texts.denied[language] if denied else "",
         "superseded": "\n\n".join(_superseded(screening, advice, fired, shared, language)),
     }
     return _text([*disposition.detail, *screening.texts.closing], places, language, complete=complete)
@@ -157,7 +154,7 @@ def _said(screening: Screening, one: Fired, link_id: str, code: str, language: s
     elif answer and answer.span:
         said = "–".join(str(number) for number in dict.fromkeys(answer.span))
     else:
-        said = screening.words.doubt[answer.doubt or "missing" if answer else "missing"][language]
+        said = screening.words.doubt[(answer and answer.doubt) or "missing"][language]
     return f"{question.label[language]} – {said}"
 
 
@@ -222,21 +219,6 @@ def _create(screening: Screening, name: str, priority: str, places: Json, langua
     return {"type": "create", "description": template.action[language], "resource": resource}
 
 
-def fill(value: Any, places: Mapping[str, Any], language: str) -> Any:
-    """A resource template with its places filled in; a member without a value is left out."""
-    if isinstance(value, str):
-        whole = PLACE.fullmatch(value)
-        return places[whole[1]] if whole else PLACE.sub(lambda found: places[found[1]], value)
-    if isinstance(value, list):
-        return [fill(part, places, language) for part in value]
-    if isinstance(value, dict) and set(value) == {"nl", "en"}:
-        return value[language]
-    if isinstance(value, dict):
-        filled = {name: fill(part, places, language) for name, part in value.items()}
-        return {name: part for name, part in filled.items() if part is not None and part != []}
-    return value
-
-
 def _resource_places(screening: Screening, advice: Advice, fired: Sequence[Fired], call: Call) -> Json:
     places = _places(screening, call) | {"rows": ", ".join(advice.rows) or "–"}
     used = dict.fromkeys(reading.reference for reading in advice.readings)
@@ -254,8 +236,7 @@ def _resource_places(screening: Screening, advice: Advice, fired: Sequence[Fired
 
 def _reason_codes(screening: Screening, advice: Advice, fired: Sequence[Fired], language: str) -> list[Json]:
     """The complaint, unless it was denied, and each reason of the card with its codes."""
-    outside = [(link_id, question.item.out_of_scope) for link_id, question in screening.questions.items()]
-    denied = any(reading.answers[link_id].codes & codes for reading in advice.readings for link_id, codes in outside)
+    denied = any(says(screening, reading, "out_of_scope") for reading in advice.readings)
     complaint = [] if denied else [{"coding": [screening.codes[screening.texts.reason_code]]}]
     coded = [([screening.codes[code] for code in one.finding.codes], one.finding.reason[language]) for one in fired]
     return complaint + [({"coding": coding} if coding else {}) | {"text": text} for coding, text in coded]

@@ -32,16 +32,20 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The settings in force. Raises SettingsError with one clear line when they are wrong or unsafe."""
+    """The settings in force. Raises SettingsError with one clear line when they are wrong."""
     try:
         settings = Settings()
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         raise SettingsError(f"CDS_{str(fault['loc'][0]).upper()}: {fault['msg']}") from None
-    if not settings.development:
-        raise SettingsError("CDS_DEVELOPMENT: without authentication only development mode starts; set it to 1")
-    if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.development_any_address:
-        raise SettingsError("CDS_HOST: nobody is authenticated; write 127.0.0.1, or set CDS_DEVELOPMENT_ANY_ADDRESS=1")
     if settings.fresh_days > settings.alarm_days:
         raise SettingsError("CDS_FRESH_DAYS: is more than CDS_ALARM_DAYS; alarms must count at least as long")
     return settings
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Raises SettingsError, with one clear line, where serving with these settings would not be safe."""
+    if not settings.development:
+        raise SettingsError("CDS_DEVELOPMENT: without authentication only development mode starts; set it to 1")
+    if settings.host not in ("127.0.0.1", "localhost") and not settings.development_any_address:
+        raise SettingsError("CDS_HOST: nobody is authenticated; write 127.0.0.1, or set CDS_DEVELOPMENT_ANY_ADDRESS=1")

@@ -48,26 +48,27 @@ def read_request(body: Any, service: Service) -> HookRequest:
     token = request.fhir_authorization
     if token is not None and request.fhir_server is None:
         raise BadRequest("fhirServer: is missing beside fhirAuthorization; write the FHIR server's base URL")
-    if token and token.get("patient", request.context.patient_id) != request.context.patient_id:
+    if token and token.get("patient") not in (None, request.context.patient_id):
         raise OtherPatient("fhirAuthorization.patient: is another patient than context.patientId; send one patient")
     return request
 
 
 def discovery(services: dict[str, tuple[Screening, Service]], language: str) -> Json:
-    """The discovery response: every service with its prefetch templates, in the order of the content."""
-    return {"services": [_entry(id_, *of, language) for id_, of in services.items()]}
-
-
-def _entry(id_: str, screening: Screening, service: Service, language: str) -> Json:
-    form = screening.questionnaire
+    """The discovery response: every service by its id, with its prefetch templates, in the order of the content."""
     return {
-        "hook": service.hook,
-        "title": service.title[language],
-        "description": service.description[language],
-        "id": id_,
-        "prefetch": {
-            key: template.replace("{canonical}", form["url"]).replace("{version}", form["version"])
-            for key, template in service.prefetch.items()
-        },
-        "usageRequirements": service.usage_requirements[language],
+        "services": [
+            {
+                "hook": service.hook,
+                "title": service.title[language],
+                "description": service.description[language],
+                "id": id_,
+                "prefetch": {
+                    key: template.replace("{canonical}", form["url"]).replace("{version}", form["version"])
+                    for key, template in service.prefetch.items()
+                },
+                "usageRequirements": service.usage_requirements[language],
+            }
+            for id_, (screening, service) in services.items()
+            for form in [screening.questionnaire]
+        ]
     }

@@ -16,7 +16,8 @@ from cds_service.errors import BadRequest, DataMissing, OtherPatient
 from cds_service.hooks import HookRequest
 from cds_service.responses import Reading, belongs, read_response
 
-_PATIENT = re.compile(r"Patient/([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_LOCAL = re.compile(r"([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_OUTCOME = "OperationOutcome"
 _MISSING = "not sent or not to be had; send the QuestionnaireResponses, or null or an empty Bundle when there are none"
 
 
@@ -40,14 +41,11 @@ def gather(screening: Screening, request: HookRequest, now: datetime) -> Evidenc
     if any(_is_patients(resource, request) is False for resource in resources):
         raise OtherPatient("prefetch: holds a resource of another patient; send this patient's resources only")
     ours = [one for one in _of_type(sent, "responses", "QuestionnaireResponse") if belongs(one, screening)]
-    value = sent.get("responses")
-    refused = isinstance(value, dict) and value.get("resourceType") == "OperationOutcome"
-    partly = "responses" not in sent or refused or any(map(_is_failure, _parts(value)))
+    partly = "responses" not in sent or _is_partial(sent["responses"])
     if partly and not ours:
         raise DataMissing(f"prefetch.responses: {_MISSING}")
-    stated = [patient.get("birthDate") for patient in _of_type(sent, "patient", "Patient")]
-    births = [birth for at, birth in enumerate(stated) if birth not in stated[:at]]
-    birth_date = births[0] if len(births) == 1 else births or None  # several that differ: unreadable
+    stated = {repr(one.get("birthDate")): one.get("birthDate") for one in _of_type(sent, "patient", "Patient")}
+    birth_date = next(iter(stated.values())) if len(stated) == 1 else list(stated) or None  # that differ: unreadable
     read = [(one, _is_patients(one, request) is True) for one in ours if one.get("status") != "entered-in-error"]
     readings = [read_response(screening, one, named=named, birth_date=birth_date, now=now) for one, named in read]
     doubts = {"partly-seen": partly, "entered-in-error": bool(ours) and not read}
@@ -61,39 +59,47 @@ def _of_type(sent: Json, key: str, kind: str) -> list[Json]:
     if not all(_is_resource(part) for part in parts):
         raise BadRequest(f"prefetch.{key}: is no FHIR resource; write a Bundle, a resource, an array or null")
     found = [part for part in parts if part["resourceType"] == kind]
-    if not found and any(part["resourceType"] not in ("Bundle", "OperationOutcome") for part in parts):
+    if not found and any(part["resourceType"] not in ("Bundle", _OUTCOME) for part in parts):
         raise BadRequest(f"prefetch.{key}: holds other resources only; write {kind}, a Bundle of it, or null")
     return found
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """Everything under a prefetch key, Bundles and what they hold alike; what is no resource as None."""
-    if isinstance(value, list):
-        for part in value:
-            yield from _parts(part)
-    elif value is not None:
-        yield value
-    if isinstance(value, dict) and value.get("resourceType") == "Bundle":
-        entries = value.get("entry", [])
+    """Everything under a prefetch key, Bundles and what they hold alike; None for an entry that is none."""
+    for part in value if isinstance(value, list) else [] if value is None else [value]:
+        yield part
+        entries = part.get("entry", []) if _is_resource(part) and part["resourceType"] == "Bundle" else []
         for entry in entries if isinstance(entries, list) else [None]:
-            if isinstance(entry, dict) and "resourceType" not in entry:
-                yield from _parts(entry.get("resource"))
-            else:
+            if not isinstance(entry, dict) or "resourceType" in entry:
                 yield None
+            elif "resource" in entry:
+                yield from _parts([entry["resource"]])
 
 
 def _is_resource(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("resourceType"), str)
+    return isinstance(part, dict) and isinstance(part.get("resourceType"), str) and part["resourceType"][:1].isupper()
 
 
-def _is_failure(part: Any) -> bool:
-    """Whether something is missing: an OperationOutcome of an error, a Bundle with a next page or a higher total."""
-    if part.get("resourceType") == "Bundle":
-        more = type(part.get("total")) is int and part["total"] > len(part.get("entry", []))
-        return more or any(link.get("relation") == "next" for link in _dicts(part.get("link")))
-    if part.get("resourceType") != "OperationOutcome":
-        return False
-    severities = [issue.get("severity") for issue in _dicts(part.get("issue"))]
+def _is_partial(value: Any) -> bool:
+    """Whether the client could not get everything: an OperationOutcome in its place, or part of a search."""
+    refused = [one for one in _dicts(value if isinstance(value, list) else [value]) if one["resourceType"] == _OUTCOME]
+    return bool(refused) or any(_is_page(part) for part in _parts(value) if part["resourceType"] == "Bundle")
+
+
+def _is_page(bundle: Json) -> bool:
+    """Whether a Bundle says that there is more: a next page, a higher total, an empty entry, an error."""
+    entries, links = bundle.get("entry", []), bundle.get("link", [])
+    held = [entry["resource"] for entry in entries if "resource" in entry]
+    matches = [one for one in held if one["resourceType"] == "QuestionnaireResponse"]
+    total = bundle.get("total", len(matches))
+    relations = [str(link.get("relation")).lower() for link in _dicts(links)]
+    errors = [one for one in held if one["resourceType"] == _OUTCOME and _is_error(one)]
+    unclear = not isinstance(links, list) or type(total) is not int or len(held) < len(entries)
+    return unclear or "next" in relations or total > len(matches) or bool(errors)
+
+
+def _is_error(outcome: Json) -> bool:
+    severities = [issue.get("severity") for issue in _dicts(outcome.get("issue"))]
     return not severities or any(severity not in ("warning", "information") for severity in severities)
 
 
@@ -112,12 +118,11 @@ def _same(subject: Any, patient: str, server: str | None) -> bool | None:
     reference = subject.get("reference") if isinstance(subject, dict) else None
     if not isinstance(reference, str) or not reference or reference.startswith(("#", "urn:")):
         return None
-    if "://" in reference:
-        if server is None:
-            return None
-        reference = reference.removeprefix(f"{server.rstrip('/')}/")
-    match = _PATIENT.fullmatch(reference)
-    return match is not None and match[1] == patient
+    base, found, local = reference.rpartition("Patient/")
+    match = _LOCAL.fullmatch(local) if found else None
+    if not match or match[1] != patient or (base and "://" not in base):
+        return False
+    return None if base and server is None else base in ("", f"{(server or '').rstrip('/')}/")
 
 
 def _names_complaint(screening: Screening, condition: Json) -> bool:

@@ -19,8 +19,7 @@ ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 class Reading:
     """One response as it counts. It was filled in between `earliest` and `latest`; both None when that is not known.
 
-    `doubts` say why its "no" answers are not known; empty, they are. `alarms` is True when its alarms count, `history`
-    when they are only named.
+    `doubts` say why its "no" answers are not known; empty, they are. `alarms` is True when its alarms count.
     """
 
     answers: Answers
@@ -30,7 +29,6 @@ class Reading:
     who: str = "unknown"
     reference: str | None = None
     alarms: bool = True
-    history: bool = False
     doubts: tuple[str, ...] = ()
 
     @property
@@ -40,9 +38,9 @@ class Reading:
 
 
 def belongs(response: Mapping[str, Any], screening: Screening) -> bool:
-    """Whether the response is to our form, or does not say to which; another form is as if it were not there."""
-    canonical = _canonical(response)
-    return canonical is None or canonical.partition("|")[0] == screening.questionnaire["url"]
+    """Whether the response is to our form, however misspelt, or does not say to which; another form does not count."""
+    spelled, ours = _spelling(_canonical(response) or ""), _spelling(screening.questionnaire["url"])
+    return not spelled or spelled == ours or ours.endswith(f"/{spelled}")
 
 
 def read_response(
@@ -73,7 +71,6 @@ def read_response(
         who=_who(response),
         reference=f"QuestionnaireResponse/{own}" if isinstance(own, str) and ID.fullmatch(own) else None,
         alarms=not unread and not history,
-        history=not unread and history,
         doubts=(unread,) if unread else tuple(reason for reason, holds in reasons.items() if holds),
     )
 
@@ -81,8 +78,8 @@ def read_response(
 def _unread(screening: Screening, response: Mapping[str, Any]) -> str:
     """Why the answers are not read at all; empty when they are."""
     canonical = _canonical(response)
-    version = canonical.partition("|")[2] if canonical and "|" in canonical else None
-    if not canonical or "modifierExtension" in response or (version is not None and version not in screening.accepts):
+    named = {screening.questionnaire["url"], *(f"{screening.questionnaire['url']}|{v}" for v in screening.accepts)}
+    if canonical not in named or response.keys() & {"modifierExtension", "implicitRules"}:
         return "unknown-version"
     return "" if response.get("status") in READ else "unknown-status"
 
@@ -93,7 +90,15 @@ def _canonical(response: Mapping[str, Any]) -> str | None:
     return value if isinstance(value, str) and value.strip() and not value.startswith("#") else None
 
 
-_DATE_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
+def _spelling(canonical: str) -> str:
+    """A canonical without what a slip may change: version, fragment, query, scheme, case, blanks, last slash."""
+    bare = re.split(r"[|#?%]", canonical.lower())[0]
+    return re.sub(r"^https?:/+", "", re.sub(r"[^a-z0-9/.:-]", "", bare)).strip("/")
+
+
+_DATE_TIME = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d))?)?)?", re.ASCII
+)
 
 
 def _filled_in(authored: Any, now: datetime) -> tuple[datetime, datetime] | tuple[None, None]:
@@ -112,16 +117,17 @@ def _range(match: re.Match[str]) -> tuple[datetime, datetime]:
         return (moment := datetime.fromisoformat(match[0])), moment
     first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)  # a date has no zone: read as UTC
     after = first + timedelta(days=1) if day else (first + timedelta(days=31 if month else 366)).replace(day=1)
-    return first, (after if month else after.replace(month=1)) - timedelta(microseconds=1)
+    return first, after - timedelta(microseconds=1)
 
 
-_PERSON = re.compile(r"(?:.*/)?(Patient|RelatedPerson|Practitioner|PractitionerRole)/[A-Za-z0-9.-]{1,64}(?:/.*)?")
+_PEOPLE = ("Patient", "RelatedPerson", "Practitioner", "PractitionerRole")
 
 
 def _who(response: Mapping[str, Any]) -> str:
     """The kind of person who answered (`source`), else who recorded it (`author`); never a name."""
     for member in (response.get("source"), response.get("author")):
         reference = member.get("reference") if isinstance(member, dict) else None
-        if match := _PERSON.fullmatch(reference) if isinstance(reference, str) else None:
-            return match[1]
+        kinds = [part for part in reference.split("/")[:-1] if part in _PEOPLE] if isinstance(reference, str) else []
+        if kinds:
+            return kinds[-1]
     return "unknown"

@@ -1,4 +1,4 @@
-"""What is kept: one row per decision, never an answer. The only SQL (SQLAlchemy 2 Core)."""
+"""What is kept: one row per decision, never the response or the patient. The only SQL (SQLAlchemy 2 Core)."""
 
 from datetime import datetime
 
@@ -24,12 +24,12 @@ decisions = Table(
 
 def open_store(url: str) -> Engine:
     """The database at `url`, with its tables; SQLite in WAL mode. Raises Unavailable when it cannot be opened."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
     try:
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=WAL"))
         _metadata.create_all(engine)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ImportError):
         raise Unavailable("CDS_DATABASE_URL: the database cannot be opened; write one that can") from None
     return engine
 

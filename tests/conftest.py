@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from cds_content.loading import load
 from cds_content.screening import Screening
 from cds_service.store import open_store
-from cds_service.web import Service, create_app
+from cds_service.web import Deployment, create_app
 
 ROOT = Path(__file__).parent.parent
 SERVICE = "/cds-services/low-back-pain-patient-view"
@@ -42,7 +42,7 @@ def _screening() -> Screening:
 def _client(screening: Screening, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """The whole service in process, with its database in a file."""
     store = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'decisions.sqlite'}")
-    app = create_app(Service((screening,), store, "http://127.0.0.1:8080", development=True))
+    app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", development=True))
     app.testing = False  # so that an error of ours is answered as it is in use
     return app.test_client()
 

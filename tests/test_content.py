@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from cds_content.files import ContentError
 from cds_content.loading import load
 from cds_content.review import review_page
-from cds_service.errors import ContentError
 from tests.conftest import ROOT
 
 NAME = "low-back-pain"

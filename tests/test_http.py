@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
 from cds_service.store import open_store
-from cds_service.web import Service, create_app
+from cds_service.web import Deployment, create_app
 from tests.conftest import SERVICE, topics
 from tests.samples import CALM, bundle, call, response
 from tests.wire import cards_of, empty_members, obeys, refusal_of, same, send, send_raw
@@ -169,7 +169,7 @@ def _broken() -> NoReturn:
 def _answer_with(screening: Screening, path: Path, **faults: Any) -> TestResponse:
     """What a service answers to a calm call when a part of it is broken."""
     store = open_store(f"sqlite:///{path / 'decisions.sqlite'}")
-    app = create_app(Service((screening,), store, "http://127.0.0.1:8080", **faults))
+    app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", **faults))
     answer = app.test_client().post(SERVICE, json=call(response(CALM | {"rf-saddle": "new"})))
     store.dispose()
     return answer

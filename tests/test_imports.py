@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 # One order for all modules: each may import only those before it.
 ORDER = [
     "cds_content.shapes",
+    "cds_content.templates",
     "cds_content.translations",
     "cds_content.screening",
     "cds_service.errors",

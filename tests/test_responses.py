@@ -11,6 +11,9 @@ from tests.samples import CALM, FORM, ago, bundle, call, patient, response
 ALARM = CALM | {"rf-saddle": "new"}
 CHILD = CALM | {"rf-accident": "minor"}
 
+# A month that ended less than 30 days ago, if at all, and began more than 7 days ago, whatever today is.
+LAST_MONTH = str(datetime.now(UTC) - timedelta(days=15))[:7]
+
 ALARM_AND_INCOMPLETE = ["emergency-now", "incomplete"]
 INCOMPLETE = ["incomplete"]
 
@@ -60,7 +63,7 @@ ONE_RESPONSE: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
         INCOMPLETE,
     ),
     ("authored on a day that ended over 30 days ago", {"authored": ago(days=32)[:10]}, INCOMPLETE, INCOMPLETE),
-    ("authored in a year that is not over", {"authored": ago()[:4]}, ALARM_AND_INCOMPLETE, INCOMPLETE),
+    ("authored in a month of which the start is stale", {"authored": LAST_MONTH}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     ("no subject", {"subject": None}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     ("a subject without a reference", {"subject": {"display": "x"}}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     ("a subject by identifier", {"subject": {"identifier": {"value": "1"}}}, ALARM_AND_INCOMPLETE, INCOMPLETE),

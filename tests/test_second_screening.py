@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from cds_content.files import ContentError
 from cds_content.loading import load
-from cds_service.errors import ContentError
 from cds_service.store import open_store
-from cds_service.web import Service, create_app
+from cds_service.web import Deployment, create_app
 from tests.conftest import ROOT, topics
 from tests.samples import BASE, CALM, call, item, patient, response
 
@@ -49,7 +49,7 @@ def content(root: Path, *sources: Path) -> Path:
 def serve(root: Path) -> FlaskClient:
     """The whole service in process, with its content and its database below `root`."""
     store = open_store(f"sqlite:///{root / 'decisions.sqlite'}")
-    app = create_app(Service(load(root), store, "http://127.0.0.1:8080", development=True))
+    app = create_app(Deployment(load(root), store, "http://127.0.0.1:8080", development=True))
     app.testing = False  # so that an error of ours is answered as it is in use
     return app.test_client()
 

@@ -9,14 +9,14 @@ from sqlalchemy import select, text
 from cds_content.screening import Screening
 from cds_service.errors import Unavailable
 from cds_service.store import decisions, open_store
-from cds_service.web import Service, create_app
+from cds_service.web import Deployment, create_app
 from tests.conftest import SERVICE
 from tests.samples import CALM, FORM, bundle, call, patient, response
 
 
 def test_a_decision_is_traceable_and_holds_no_answer(screening: Screening, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'd.sqlite'}")
-    client = create_app(Service((screening,), store, "http://x")).test_client()
+    client = create_app(Deployment((screening,), store, "http://x")).test_client()
 
     cards = client.post(SERVICE, json=call(response(CALM | {"rf-saddle": "new", "rf-cancer": "unknown"}))).get_json()[
         "cards"
@@ -36,7 +36,7 @@ def test_a_decision_is_traceable_and_holds_no_answer(screening: Screening, tmp_p
 
 def test_silence_is_recorded_too(screening: Screening, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'd.sqlite'}")
-    client = create_app(Service((screening,), store, "http://x")).test_client()
+    client = create_app(Deployment((screening,), store, "http://x")).test_client()
 
     client.post(SERVICE, json=call(prefetch={"patient": patient(), "responses": bundle()}))
 
@@ -46,7 +46,7 @@ def test_silence_is_recorded_too(screening: Screening, tmp_path: Path) -> None:
 
 def test_a_decision_that_cannot_be_recorded_is_not_given(screening: Screening, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'd.sqlite'}")
-    client = create_app(Service((screening,), store, "http://x")).test_client()
+    client = create_app(Deployment((screening,), store, "http://x")).test_client()
     with store.begin() as connection:
         connection.execute(text("DROP TABLE decisions"))
 

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES
 from cds_service import strict_json
-from cds_service.errors import ServiceError, UnsupportedMedia, outcome
+from cds_service.errors import ServiceError, UnsupportedMedia
 
 MAX_BODY = 1_000_000  # bytes; a screening is about 10 kB
 FHIR_JSON = "application/fhir+json"
@@ -25,7 +25,7 @@ log = logging.getLogger("cds_service")
 
 
 @dataclass(frozen=True)
-class Service:
+class Deployment:
     """What the routes work with."""
 
     screenings: tuple[Screening, ...]
@@ -36,7 +36,7 @@ class Service:
     new_uuid: Callable[[], str] = lambda: str(uuid4())
 
 
-def create_app(service: Service) -> Flask:
+def create_app(service: Deployment) -> Flask:
     """The WSGI application."""
     from cds_service.web import examples, fhir, hooks  # they import what stands in this module
 
@@ -64,7 +64,8 @@ def answer(value: Any, *, media: str = "application/json") -> Response:
 
 def language() -> str:
     """The language that the caller accepts best; Dutch where he names none of ours."""
-    return request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0]) or LANGUAGES[0]
+    accepted = [tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality]
+    return next((tag for tag in accepted if tag in LANGUAGES), LANGUAGES[0])
 
 
 def body() -> Any:
@@ -77,10 +78,7 @@ def body() -> Any:
 
 
 def _refuse(error: ServiceError) -> Response:
-    response = _outcome(error.status, error.code, str(error))
-    if error.status == 503:
-        response.headers["Retry-After"] = "5"
-    return response
+    return _outcome(error.status, error.code, str(error))
 
 
 def _refuse_http(error: HTTPException) -> Response:
@@ -99,10 +97,14 @@ def _fail(error: Exception) -> Response:
 
 
 def _outcome(status: int, code: str, text: str) -> Response:
-    return Response(orjson.dumps(outcome(code, text)), status, content_type=FHIR_JSON)
+    issue = {"severity": "error", "code": code, "diagnostics": text}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    return Response(orjson.dumps(outcome), status, content_type=FHIR_JSON)
 
 
 def _secure(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
+    if response.status_code == 503:
+        response.headers["Retry-After"] = "5"  # seconds
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

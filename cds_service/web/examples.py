@@ -5,14 +5,15 @@ from datetime import timedelta
 
 from flask import Blueprint, Response
 
+from cds_content.files import PUBLISHED_BASE
 from cds_service.config import HOME
 from cds_service.errors import NotFound
-from cds_service.web import Service
+from cds_service.web import Deployment
 
 _TIME = re.compile(r"\{now-(\d+)h\}")
 
 
-def routes(service: Service) -> Blueprint:
+def routes(service: Deployment) -> Blueprint:
     blueprint = Blueprint("examples", __name__)
     known = {path.stem: path for path in (HOME / "examples").glob("*.json")}
 
@@ -21,7 +22,7 @@ def routes(service: Service) -> Blueprint:
         if name not in known:
             raise NotFound(f"no such example; there are: {', '.join(sorted(known))}")
         now = service.now()
-        text = known[name].read_text("utf-8")
+        text = known[name].read_text("utf-8").replace(PUBLISHED_BASE, service.screenings[0].base)
         filled = _TIME.sub(lambda hours: (now - timedelta(hours=int(hours[1]))).isoformat(timespec="seconds"), text)
         return Response(filled, content_type="application/json")
 

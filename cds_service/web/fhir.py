@@ -8,13 +8,13 @@ from cds_content.shapes import Json
 from cds_content.translations import in_language
 from cds_service import __version__
 from cds_service.errors import BadRequest, NotFound
-from cds_service.web import FHIR_JSON, Service, answer, language
+from cds_service.web import FHIR_JSON, Deployment, answer, language
 
 PUBLISHED = ("Questionnaire", "CodeSystem", "ValueSet")
 SEARCH = {"url": "uri", "version": "token", "name": "string", "title": "string", "status": "token"}
 
 
-def routes(service: Service) -> Blueprint:
+def routes(service: Deployment) -> Blueprint:
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
     address = f"{service.public}/fhir"
     published = [resource for screening in service.screenings for resource in screening.resources]
@@ -63,8 +63,7 @@ def _holds(resource: Json, name: str, value: str) -> bool:
 
 
 def _bundle(address: str, kind: str, found: list[Json]) -> Json:
-    understood = [(name, value) for name, value in request.args.items(multi=True) if name in SEARCH]
-    query = urlencode(understood)
+    query = urlencode([(name, value) for name, value in request.args.items(multi=True) if name in SEARCH])
     entries = [
         {"fullUrl": f"{address}/{kind}/{one['id']}", "resource": one, "search": {"mode": "match"}} for one in found
     ]

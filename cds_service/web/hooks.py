@@ -8,10 +8,10 @@ from cds_service.errors import NotFound
 from cds_service.hooks import discovery, read_request
 from cds_service.prefetch import gather
 from cds_service.store import decision, record
-from cds_service.web import Service, answer, body, language
+from cds_service.web import Deployment, answer, body, language
 
 
-def routes(service: Service) -> Blueprint:
+def routes(service: Deployment) -> Blueprint:
     blueprint = Blueprint("hooks", __name__)
     offered = {id_: (one, hook) for one in service.screenings for id_, hook in one.services.items()}
 
@@ -28,8 +28,8 @@ def routes(service: Service) -> Blueprint:
         request = read_request(body(), hook)
         now = service.now()
         evidence = gather(screening, request, now)
-        of = request.context
-        to = Call(of.patient_id, of.user_id, of.encounter_id, language(), now, service.public, service.new_uuid)
+        about, new_uuid = request.context, service.new_uuid
+        to = Call(about.patient_id, about.user_id, about.encounter_id, language(), now, service.public, new_uuid)
         if evidence.readings or evidence.doubts:
             advice = decide(screening, evidence.readings, evidence.doubts)
             cards = advice_cards(screening, advice, to)
