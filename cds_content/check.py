@@ -148,8 +148,10 @@ def _template_faults(body: Json) -> list[str]:
         get_fhir_model_class(made.get("resourceType", "")).model_validate(made)
     except ValidationError as error:
         return [".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_url=False)]
+    except ValueError:
+        return ["resourceType"]
     except (KeyError, TypeError):
-        return ["resourceType or a place"]
+        return ["a {place} inside a text"]
     return []
 
 

@@ -180,6 +180,29 @@ def test_a_reason_is_left_out_when_a_more_urgent_row_rests_on_the_same_answer(
     assert not [name for name in left_out if f"[{name}]" in card["detail"]]
 
 
+def test_the_urgency_comes_only_from_rows_of_that_urgency(ask: Ask) -> None:
+    (card,) = ask(call(response(CALM | {"rf-saddle": "new", "rf-cancer": "yes", "rf-sexual": "longstanding"})), "en")
+
+    (line,) = [line for line in card["detail"].splitlines() if line.startswith("The urgency comes from")]
+    assert "CES warning card" in line
+    assert not [name for name in ("Downie", "choice of this project", "Choosing Wisely") if name in line]
+
+
+def test_self_care_shows_the_answers_it_rests_on(ask: Ask) -> None:
+    (card,) = ask(call(response(CALM)), "en")
+
+    assert "course of the pain – The pain is getting less" in card["detail"]
+    assert "daily activities – Yes" in card["detail"]
+
+
+def test_an_alarm_beside_denied_back_pain_says_so(ask: Ask) -> None:
+    (denied,) = ask(call(response(CALM | {"lbp-present": "no", "rf-saddle": "new"})), "en")
+    (present,) = ask(call(response(CALM | {"rf-saddle": "new"})), "en")
+
+    assert "says that there is no low back pain now" in denied["detail"]
+    assert "says that there is no low back pain now" not in present["detail"]
+
+
 def test_the_card_shows_the_answer_that_caused_it(ask: Ask) -> None:
     (card,) = ask(call(response(CALM | {"rf-accident": "minor"}), about=patient(70)), "en")
 

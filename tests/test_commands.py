@@ -62,7 +62,7 @@ def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def curl_line(text: str) -> str:
-    (line,) = re.findall(r"^\s*(curl .*patient-view)$", text, re.MULTILINE)
+    (line,) = [line.strip() for line in text.splitlines() if line.strip().startswith("curl")]
     return line
 
 
@@ -124,6 +124,8 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
     ("a public URL that is none", DEVELOPMENT | {"CDS_PUBLIC_URL": "ehr"}, "CDS_PUBLIC_URL"),
     ("a canonical base with a bar", DEVELOPMENT | {"CDS_CANONICAL_BASE": "https://x|y"}, "CDS_CANONICAL_BASE"),
     ("a database out of reach", DEVELOPMENT | {"CDS_DATABASE_URL": "sqlite:////no/such/d"}, "CDS_DATABASE_URL"),
+    ("a database of no kind", DEVELOPMENT | {"CDS_DATABASE_URL": "foo"}, "CDS_DATABASE_URL"),
+    ("a database without its driver", DEVELOPMENT | {"CDS_DATABASE_URL": "postgresql://x"}, "CDS_DATABASE_URL"),
     ("content that is not there", DEVELOPMENT | {"CDS_CONTENT": "/no/such/folder"}, "words.toml"),
 ]
 
@@ -146,6 +148,27 @@ def test_an_unsafe_or_wrong_start_is_refused_with_a_clear_line(
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(server: tuple[str, str], tmp_path: Path) -> None:
+    taken = server[0].rpartition(":")[2]
+    settings = environment(tmp_path, CDS_DEVELOPMENT="1", CDS_PORT=taken)
+
+    done = subprocess.run([COMMAND, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert "CDS_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_refuses_wrong_settings_with_a_clear_line(tmp_path: Path) -> None:
+    settings = environment(tmp_path, CDS_PORT="patient")
+
+    done = subprocess.run([COMMAND, "check"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("CDS_PORT")
+    assert "patient" not in done.stderr
 
 
 def test_another_canonical_base_is_used_everywhere() -> None:

@@ -71,6 +71,8 @@ AGAIN = '{ answer = "rf-bladder-bowel", is = ["new"] }'
 HALF = '{ any = [{ answer = "rf-saddle", is = ["new"] }, { answer = "rf-leg", over = 50 }] }'
 
 # What is to be written instead.
+TYPE = 'resourceType = "ServiceRequest"'
+REFERRAL = "resource.emergency-referral"
 LANGUAGES = "write a (text|translation) for each of: nl, en"
 FOUR = "no, new, longstanding, unknown"
 CARRIED = "write where it is carried.*or why it is `information`"
@@ -243,6 +245,7 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("reassurance in Dutch", DETAIL, f"{DETAIL}Niets ernstigs. ", "emergency-now", ERNSTIG),
         ("reassurance in English", '\nen = "', '\nen = "Nothing serious. ', "emergency-now", SERIOUS),
         ("reassurance of the patient", PATIENT, f"{PATIENT}Nothing serious. ", "emergency-now.patient", SERIOUS),
+        ("no such priority", 'priority = "stat"', 'priority = "now"', "emergency-now.suggestion.0.priority", "write"),
         ("reassurance in a label", LABEL, f"{LABEL}Niets ernstigs. ", "emergency-now.suggestion", ERNSTIG),
     ],
     TEXTS: [
@@ -251,6 +254,10 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("a shared text only in Dutch", 'en = "New', '# en = "New', "text.safety-net", LANGUAGES),
         ("a link only in Dutch", "label.en", "# label.en", "link.form.label", LANGUAGES),
         ("an action only in Dutch", "action.en", "# action.en", "resource.emergency-referral.action", LANGUAGES),
+        ("a resource of no type", TYPE, "# " + TYPE, "resource.emergency-referral.resourceType", "FHIR R4"),
+        ("a resource of a misspelt type", TYPE, TYPE.replace("Request", "Requst"), REFERRAL, "FHIR R4"),
+        ("a resource with a misspelt member", "intent = ", "intention = ", REFERRAL, "FHIR R4"),
+        ("an object inside a text", '"{now}"', '"{now} {requester}"', REFERRAL, "FHIR R4"),
         ("a resource without English", ', en = "Referral', ', fr = "Renvoi', "resource.emergency-referral", "nl, en"),
         ("no such reason code", 'reason-code = "2', 'reason-code = "3', "reason-code", "write.*279039007"),
         ("a referral of no such code", '"306254002"', '"306254012"', "resource.emergency-referral", "'306254012'"),

@@ -159,7 +159,7 @@ def test_unknown_members_at_every_level_change_nothing(client: FlaskClient, answ
     assert same(cards_of(send(client, body | {"extension": {"org.example.x": {"a": 1}}}))) == same(cards)
 
 
-SECRET = "secret marker of the patient"  # noqa: S105
+SECRET = "secret marker of the patient"  # noqa: S105 - no password: a marker to look for
 
 
 def _broken() -> NoReturn:

@@ -43,6 +43,21 @@ ONE_RESPONSE: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
     ("no version: our form", {"questionnaire": FORM}, ["emergency-now"], ["self-care"]),
     ("another form", {"questionnaire": "https://other.example/Questionnaire/x|1.0.0"}, [], []),
     ("another form whose name starts like ours", {"questionnaire": f"{FORM}-2|1.0.0"}, [], []),
+    ("our form with a fragment", {"questionnaire": f"{FORM}#x"}, INCOMPLETE, INCOMPLETE),
+    ("our form with a blank before it", {"questionnaire": f" {FORM}|1.0.0"}, INCOMPLETE, INCOMPLETE),
+    ("our form with a blank before the bar", {"questionnaire": f"{FORM} |1.0.0"}, INCOMPLETE, INCOMPLETE),
+    ("our form with a slash behind it", {"questionnaire": f"{FORM}/|1.0.0"}, INCOMPLETE, INCOMPLETE),
+    ("our form over http", {"questionnaire": FORM.replace("https", "http")}, INCOMPLETE, INCOMPLETE),
+    ("our form in capitals", {"questionnaire": FORM.upper()}, INCOMPLETE, INCOMPLETE),
+    ("our form without its base", {"questionnaire": "Questionnaire/low-back-pain|1.0.0"}, INCOMPLETE, INCOMPLETE),
+    ("a version without a form", {"questionnaire": "|1.0.0"}, INCOMPLETE, INCOMPLETE),
+    ("rules of its own", {"implicitRules": "https://x.example"}, INCOMPLETE, INCOMPLETE),
+    (
+        "authored in no time zone of this world",
+        {"authored": "2026-01-01T00:00:00-23:59"},
+        ALARM_AND_INCOMPLETE,
+        INCOMPLETE,
+    ),
     ("no form named", {"questionnaire": None}, INCOMPLETE, INCOMPLETE),
     ("the form is no text", {"questionnaire": {"url": FORM}}, INCOMPLETE, INCOMPLETE),
     ("a form of its own inside", {"questionnaire": "#form"}, INCOMPLETE, INCOMPLETE),
@@ -123,6 +138,32 @@ SEVERAL: list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]], list[str]]
     ),
     ("an older one that cannot be read does not", [(CALM, {}), (CALM, old(questionnaire=f"{FORM}|9"))], ["self-care"]),
     ("a newer one without subject stands in the way", [(CALM, old()), (CALM, {"subject": None})], INCOMPLETE),
+    (
+        "an unfinished newer one with a gap leaves the complete one standing",
+        [(CALM, old()), ({"lbp-present": "yes"}, {"status": "in-progress"})],
+        ["self-care"],
+    ),
+    (
+        "an unfinished newer one that does not know does not",
+        [(CALM, old()), ({"rf-saddle": "unknown"}, {"status": "in-progress"})],
+        INCOMPLETE,
+    ),
+    (
+        "nor one whose answer is unreadable",
+        [(CALM, old()), ({"rf-saddle": {"valueString": "ja"}}, {"status": "in-progress"})],
+        INCOMPLETE,
+    ),
+    (
+        "nor one with a question that is not in the form",
+        [(CALM, old()), ({"rf-sadle": "new"}, {"status": "in-progress"})],
+        INCOMPLETE,
+    ),
+    ("nor one without subject", [(CALM, old()), (CALM, {"status": "in-progress", "subject": None})], INCOMPLETE),
+    (
+        "no low back pain, but an unfinished newer one says there is",
+        [(CALM | {"lbp-present": "no"}, old()), ({"lbp-present": "yes"}, {"status": "in-progress"})],
+        INCOMPLETE,
+    ),
     ("two of the same moment both count", [(CALM, {}), (ALARM, {})], ["emergency-now"]),
     ("two of the same moment, one with a gap", [(CALM, {}), (CALM | {"rf-leg": "unknown"}, {})], INCOMPLETE),
     (
@@ -169,7 +210,7 @@ def test_alarms_of_more_than_30_days_ago_are_named_as_history(ask: Ask) -> None:
 
 
 def test_the_incomplete_card_says_why(ask: Ask) -> None:
-    says = {
+    says: dict[str, dict[str, Any]] = {
         "the response names no patient": {"subject": None},
         "more than 7 days old": {"authored": timedelta(days=8)},
         "not finished": {"status": "stopped"},
