@@ -69,6 +69,7 @@ BROKEN: list[tuple[str, Any]] = [
     ("a response that is not wrapped", bundle() | {"entry": [response(CALM)]}),
     ("entries that are one resource", bundle() | {"entry": response(CALM)}),
     ("entries that are null", bundle() | {"entry": None}),
+    ("a type in small letters beside another", [response(CALM), {"resourceType": "questionnaireResponse"}]),
     ("a type in small letters", response(CALM) | {"resourceType": "questionnaireResponse"}),
     ("another resource", patient()),
 ]
@@ -93,6 +94,13 @@ def test_an_absolute_subject_with_another_id_is_another_patient(server: str | No
     one = response(CALM, subject={"reference": "https://ehr.example/fhir/Patient/p2"})
 
     answer = client.post(SERVICE, json=call(one) | ({"fhirServer": server} if server else {}))
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("reference", ["fhir/Patient/p1", "xPatient/p1", "/Patient/p1", "patient/p1", "Patient/p1/"])
+def test_a_subject_that_is_not_quite_this_patient_is_refused(reference: str, client: FlaskClient) -> None:
+    answer = client.post(SERVICE, json=call(response(CALM, subject={"reference": reference})))
 
     assert answer.status_code == 400
 

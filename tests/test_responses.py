@@ -209,6 +209,24 @@ def test_alarms_of_more_than_30_days_ago_are_named_as_history(ask: Ask) -> None:
     assert "new numbness or tingling between the legs" in card["detail"]
 
 
+def test_history_is_not_named_beside_a_complete_response(ask: Ask) -> None:
+    gap, alarm = response(CALM | {"rf-leg": "unknown"}), response(ALARM, authored=timedelta(days=40))
+
+    (card,) = ask(call(gap, alarm), "en")
+
+    assert "Reported earlier" not in card["detail"]
+
+
+def test_what_the_newest_response_reports_is_named_beside_an_older_alarm_on_the_same_answer(ask: Ask) -> None:
+    cancer = CALM | {"rf-cancer": "yes"}
+    older = response(cancer | {"rf-clear-cause": "no"}, authored=timedelta(days=3), id="response-2")
+
+    (card,) = ask(call(response(cancer), older), "en")
+
+    assert "[R13]" in card["detail"]
+    assert "[R24]" in card["detail"]
+
+
 def test_the_incomplete_card_says_why(ask: Ask) -> None:
     says: dict[str, dict[str, Any]] = {
         "the response names no patient": {"subject": None},

@@ -20,7 +20,11 @@ from cds_service.errors import ServiceError, UnsupportedMedia
 
 MAX_BODY = 1_000_000  # bytes; a screening is about 10 kB
 FHIR_JSON = "application/fhir+json"
-_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
+_REFUSED = {
+    404: ("not-found", "no such address; GET /cds-services and /fhir/metadata tell what there is"),
+    405: ("not-supported", "this method is not offered here; the header Allow names those that are"),
+    413: ("too-long", f"body: over {MAX_BODY} bytes; send fewer responses"),
+}
 log = logging.getLogger("cds_service")
 
 
@@ -84,7 +88,7 @@ def _refuse(error: ServiceError) -> Response:
 def _refuse_http(error: HTTPException) -> Response:
     """The web framework's own refusals; their texts never hold what was sent."""
     status = error.code or 500
-    response = _outcome(status, _CODES.get(status, "processing"), error.name)
+    response = _outcome(status, *_REFUSED.get(status, ("processing", error.name)))
     response.headers.extend([header for header in error.get_headers() if header[0] == "Allow"])
     return response
 

@@ -14,6 +14,7 @@ _TIME = re.compile(r"\{now-(\d+)h\}")
 
 
 def routes(service: Deployment) -> Blueprint:
+    """A GET for every file in examples/."""
     blueprint = Blueprint("examples", __name__)
     known = {path.stem: path for path in (HOME / "examples").glob("*.json")}
 

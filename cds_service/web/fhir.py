@@ -15,6 +15,7 @@ SEARCH = {"url": "uri", "version": "token", "name": "string", "title": "string",
 
 
 def routes(service: Deployment) -> Blueprint:
+    """Read, vread and search of all that is published, and the CapabilityStatement."""
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
     address = f"{service.public}/fhir"
     published = [resource for screening in service.screenings for resource in screening.resources]

@@ -12,6 +12,7 @@ from cds_service.web import Deployment, answer, body, language
 
 
 def routes(service: Deployment) -> Blueprint:
+    """Discovery, and a POST for every service."""
     blueprint = Blueprint("hooks", __name__)
     offered = {id_: (one, hook) for one in service.screenings for id_, hook in one.services.items()}
 
