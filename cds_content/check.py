@@ -13,7 +13,7 @@ from stdnum import verhoeff
 from cds_content.files import Files, unknown
 from cds_content.reach import changes_advice, witness
 from cds_content.screening import Screening
-from cds_content.shapes import LANGUAGES, CodesFile, Finding, Json
+from cds_content.shapes import LANGUAGES, Card, CodesFile, Finding, Json
 from cds_content.templates import PLACE, fill
 from cds_content.translations import displays
 from cds_content.wording import Mistake, text_mistakes
@@ -101,11 +101,13 @@ def _wrong_class(screening: Screening, finding: Finding) -> str:
 def _cards(screening: Screening) -> Iterator[Mistake]:
     topics = displays(screening.resources, f"{screening.name}-dispositions")
     shared = screening.texts
-    cards = [("advice.toml", name, card) for name, card in screening.dispositions.items()]
+    for name, disposition in screening.dispositions.items():
+        silent = disposition.class_ != "none" and not disposition.detail
+        if silent or (disposition.class_ == "doctor" and not disposition.patient):
+            yield "advice.toml", name, "write `detail`, and for the doctor class `patient`"
+    cards: list[tuple[str, str, Card]] = [("advice.toml", *one) for one in screening.dispositions.items()]
     for file, name, card in [*cards, ("texts.toml", "form-offer", shared.offer)]:
         yield file, name, unknown("code of codesystem-dispositions.json", name, topics)
-        if (card.class_ != "none" and not card.detail) or (card.class_ == "doctor" and not card.patient):
-            yield file, name, "write `detail`, and for the doctor class `patient`"
         for link in card.links:
             yield file, f"{name}.links", unknown("link", link, shared.link)
         for resource in [resource for suggestion in card.suggestion for resource in suggestion.resources]:

@@ -184,16 +184,27 @@ class Suggestion(Table):
     priority: Literal["", "routine", "urgent", "asap", "stat"] = ""
 
 
-class Disposition(Table):
-    """A level of urgency and the card that says it."""
+class Card(Table):
+    """The parts of a card that do not depend on the answers."""
 
-    class_: Literal["doctor", "incomplete", "conservative", "none"]
     indicator: Literal["info", "warning", "critical"] = "info"
-    patient: Text | None = None
-    summary: Text | None = None
     detail: tuple[Paragraph, ...] = ()
     suggestion: tuple[Suggestion, ...] = ()
     links: tuple[str, ...] = ()
+
+
+class Disposition(Card):
+    """A level of urgency and the card that says it; `patient` is for a patient who reads the card."""
+
+    class_: Literal["doctor", "incomplete", "conservative", "none"]
+    patient: Text | None = None
+
+
+class Offer(Card):
+    """The card that offers the form."""
+
+    summary: Text
+    detail: tuple[Paragraph, ...] = Field(min_length=1)
 
 
 Dispositions = RootModel[dict[str, Disposition]]
@@ -229,7 +240,7 @@ class Texts(Table):
     link: dict[str, Link]
     resource: dict[str, Resource]
     known_by: tuple[Coding, ...]
-    offer: Disposition
+    offer: Offer
 
 
 class Words(Table):

@@ -6,7 +6,7 @@ from string import Formatter
 from typing import Any
 
 from cds_content.screening import Screening
-from cds_content.shapes import LANGUAGES, Json
+from cds_content.shapes import LANGUAGES, Card, Json
 from cds_content.translations import displays, items_of, texts
 
 MAX_SUMMARY = 139  # CDS Hooks: fewer than 140 characters
@@ -51,10 +51,11 @@ def _texts(screening: Screening) -> Iterator[tuple[str, str, Mapping[str, str] |
     for one in screening.findings:
         yield "findings.toml", f"finding.{one.row}.summary", one.summary, set()
         yield "findings.toml", f"finding.{one.row}.reason", one.reason, set()
-    cards = [("advice.toml", name, card) for name, card in screening.dispositions.items()]
+    yield "texts.toml", "offer.summary", shared.offer.summary, set()
+    for name, disposition in screening.dispositions.items():
+        yield "advice.toml", f"{name}.patient", disposition.patient, set()
+    cards: list[tuple[str, str, Card]] = [("advice.toml", *one) for one in screening.dispositions.items()]
     for file, name, card in [*cards, ("texts.toml", "offer", shared.offer)]:
-        yield file, f"{name}.patient", card.patient, set()
-        yield file, f"{name}.summary", card.summary, set()
         for part in card.detail:
             yield file, f"{name}.detail", {"nl": part.nl, "en": part.en}, _DETAIL | _ALWAYS | shared.text.keys()
         for suggestion in card.suggestion:

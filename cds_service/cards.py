@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cds_content.screening import Screening
-from cds_content.shapes import Disposition, Json, Link, Paragraph
+from cds_content.shapes import Card, Disposition, Json, Link, Paragraph
 from cds_content.templates import PLACE, fill
 from cds_content.translations import displays
 from cds_service.advice import NO_SCREENING, Advice, Fired, older, says
@@ -47,7 +47,7 @@ def advice_cards(screening: Screening, advice: Advice, call: Call) -> list[Json]
 def offer_cards(screening: Screening, call: Call) -> list[Json]:
     """The offer of the form, where the record knows the complaint and there is no screening yet."""
     offer = screening.texts.offer
-    if call.by_patient or offer.summary is None:
+    if call.by_patient:
         return []
     detail = _text(offer.detail, _places(screening, call), call.language, complete=False)
     card = _frame(screening, "form-offer", offer, offer.summary[call.language], detail, call)
@@ -70,11 +70,11 @@ def _card(screening: Screening, advice: Advice, fired: Sequence[Fired], call: Ca
     return card | _actions(screening, disposition, advice, named, call)
 
 
-def _frame(screening: Screening, topic: str, disposition: Disposition, summary: str, detail: str, call: Call) -> Json:
+def _frame(screening: Screening, topic: str, card: Card, summary: str, detail: str, call: Call) -> Json:
     return {
         "uuid": call.new_uuid(),
         "summary": summary,
-        "indicator": disposition.indicator,
+        "indicator": card.indicator,
         "detail": detail,
         "source": {
             "label": screening.texts.source[call.language].format_map(_places(screening, call)),
@@ -181,7 +181,7 @@ def _superseded(
             yield screening.words.response["superseded"][language].format_map({**shared, **places})
 
 
-def _actions(screening: Screening, card: Disposition, advice: Advice, fired: Sequence[Fired], call: Call) -> Json:
+def _actions(screening: Screening, card: Card, advice: Advice, fired: Sequence[Fired], call: Call) -> Json:
     """Suggestions, override reasons and links; those that there are."""
     places = _resource_places(screening, advice, fired, call)
     reasons = displays(screening.resources, f"{screening.name}-override-reasons")
