@@ -7,6 +7,7 @@ from pathlib import Path
 from fhir.resources.R4B.codesystem import CodeSystem
 from fhir.resources.R4B.questionnaire import Questionnaire
 from fhir.resources.R4B.valueset import ValueSet
+from pydantic import BaseModel
 
 from cds_content.check import check
 from cds_content.files import PUBLISHED_BASE, ContentError, Files
@@ -64,9 +65,10 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
     """One screening; None, with the mistakes noted in `files`, when a file cannot be read."""
     form, cards = files.root / "questionnaires" / name, files.root / "cards" / name
     before = len(files.mistakes)
-    questionnaire = files.json(form / "questionnaire.json", Questionnaire)
-    systems = [files.json(path, CodeSystem) for path in sorted(form.glob("codesystem-*.json"))]
-    sets = [files.json(path, ValueSet) for path in sorted(form.glob("valueset-*.json"))]
+    kinds: dict[Path, type[BaseModel]] = {form / "questionnaire.json": Questionnaire}
+    kinds |= dict.fromkeys(sorted(form.glob("codesystem-*.json")), CodeSystem)
+    kinds |= dict.fromkeys(sorted(form.glob("valueset-*.json")), ValueSet)
+    resources = {path: files.json(path, kind) for path, kind in kinds.items()}
     findings = files.toml(form / "findings.toml", FindingsFile)
     statements = files.toml(form / "statements.toml", StatementsFile)
     codes = files.toml(form / "codes.toml", CodesFile)
@@ -78,22 +80,18 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
         return None
     if len(files.mistakes) > before:
         return None
-    paths = [
-        form / "questionnaire.json",
-        *sorted(form.glob("codesystem-*.json")),
-        *sorted(form.glob("valueset-*.json")),
-    ]
-    for path, resource in zip(paths, (questionnaire, *systems, *sets), strict=True):
+    for path, resource in resources.items():
         for place, wrong in resource_mistakes(resource, files.base):
             files.wrong(path, place, wrong)
-    by_url = {system["url"]: system for system in systems}
+    questionnaire = resources[form / "questionnaire.json"]
+    by_url = {one["url"]: one for one in resources.values() if one["resourceType"] == "CodeSystem"}
     questions = read_questions(files, form / "questionnaire.json", questionnaire, by_url, findings)
     digest = content_hash(files.root, name)
     screening = Screening(
         name=name,
         base=files.base,
         questionnaire=questionnaire,
-        resources=(questionnaire, *systems, *sets),
+        resources=tuple(resources.values()),
         questions=questions,
         displays=frozenset(item["linkId"] for item in items_of(questionnaire)) - questions.keys(),
         findings=tuple(findings.finding.values()),

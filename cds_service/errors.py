@@ -1,7 +1,4 @@
-"""Every way the service says no: a ServiceError becomes an OperationOutcome with its HTTP status.
-
-The texts go to the caller, so none ever holds what the caller sent. SettingsError ends the start.
-"""
+"""Every way the service says no, as an OperationOutcome; its text goes to the caller, so it never holds what was sent."""
 
 
 class ServiceError(Exception):

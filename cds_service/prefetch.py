@@ -46,8 +46,9 @@ def gather(screening: Screening, request: HookRequest, now: datetime) -> Evidenc
         raise DataMissing(f"prefetch.responses: {_MISSING}")
     stated = {repr(one.get("birthDate")): one.get("birthDate") for one in _of_type(sent, "patient", "Patient")}
     birth_date = next(iter(stated.values())) if len(stated) == 1 else list(stated) or None  # that differ: unreadable
-    read = [(one, _is_patients(one, request) is True) for one in ours if one.get("status") != "entered-in-error"]
-    readings = [read_response(screening, one, named=named, birth_date=birth_date, now=now) for one, named in read]
+    read = [one for one in ours if one.get("status") != "entered-in-error"]
+    named = [_same(one.get("subject"), request.context.patient_id, request.fhir_server) is True for one in read]
+    readings = [read_response(screening, *of, birth_date=birth_date, now=now) for of in zip(read, named, strict=True)]
     doubts = {"partly-seen": partly, "entered-in-error": bool(ours) and not read}
     complaint = any(_names_complaint(screening, one) for one in _of_type(sent, "conditions", "Condition"))
     return Evidence(tuple(readings), tuple(doubt for doubt, holds in doubts.items() if holds), complaint)

@@ -44,7 +44,7 @@ def belongs(response: Mapping[str, Any], screening: Screening) -> bool:
 
 
 def read_response(
-    screening: Screening, response: Mapping[str, Any], *, named: bool, birth_date: Any, now: datetime
+    screening: Screening, response: Mapping[str, Any], named: bool, *, birth_date: Any, now: datetime
 ) -> Reading:
     """The response as it counts at `now`; `named` when its subject is the patient of the call."""
     status, own = response.get("status"), response.get("id")

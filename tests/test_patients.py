@@ -41,7 +41,7 @@ def test_the_patient_gets_the_cards(case: dict[str, Any], language: str, ask: As
 @each_patient
 def test_the_rows_fire_and_no_others(case: dict[str, Any], screening: Screening) -> None:
     reading = read_response(
-        screening, response(answers(case)), named=True, birth_date=about(case).get("birthDate"), now=datetime.now(UTC)
+        screening, response(answers(case)), True, birth_date=about(case).get("birthDate"), now=datetime.now(UTC)
     )
 
     assert sorted(case["rows"]) == sorted(decide(screening, [reading]).rows)

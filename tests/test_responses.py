@@ -83,6 +83,13 @@ ONE_RESPONSE: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
     ("a subject without a reference", {"subject": {"display": "x"}}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     ("a subject by identifier", {"subject": {"identifier": {"value": "1"}}}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     ("a subject that is no object", {"subject": "Patient/p1"}, ALARM_AND_INCOMPLETE, INCOMPLETE),
+    ("a subject in an array", {"subject": [{"reference": "Patient/p1"}]}, ALARM_AND_INCOMPLETE, INCOMPLETE),
+    (
+        "the patient in another member",
+        {"subject": None, "patient": {"reference": "Patient/p1"}},
+        ALARM_AND_INCOMPLETE,
+        INCOMPLETE,
+    ),
     ("a contained subject", {"subject": {"reference": "#p1"}}, ALARM_AND_INCOMPLETE, INCOMPLETE),
     (
         "an absolute subject, and no fhirServer to compare it with",

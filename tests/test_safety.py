@@ -301,7 +301,7 @@ def test_advice_over_http_is_the_advice_of_the_core(
     answers: dict[str, Any], days: int, screening: Screening, ask: Ask
 ) -> None:
     one = response(answers, authored=ago(days=days, hours=1))
-    reading = read_response(screening, one, named=True, birth_date=None, now=datetime.now(UTC))
+    reading = read_response(screening, one, True, birth_date=None, now=datetime.now(UTC))
     advice = decide(screening, [reading])
     cards = ask(call(one, about=patient(None)))
 
