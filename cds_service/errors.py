@@ -1,4 +1,4 @@
-"""Every way the service says no, as an OperationOutcome; its text goes to the caller, so it never holds what was sent."""
+"""Every way the service says no, as an OperationOutcome; the text goes to the caller and never holds what was sent."""
 
 
 class ServiceError(Exception):
