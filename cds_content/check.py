@@ -6,42 +6,26 @@ computed rows lead to incomplete and to self-care, and every text fits on a card
 
 from collections.abc import Iterator
 
-from fhir.resources.R4B import get_fhir_model_class
-from pydantic import ValidationError
-from stdnum import verhoeff
-
+from cds_content.check_cards import CHECK_DIGIT, card_mistakes, is_code, wrong_answers
 from cds_content.files import Files, unknown
 from cds_content.reach import changes_advice, witness
 from cds_content.screening import Screening
-from cds_content.shapes import LANGUAGES, Card, CodesFile, Finding, Json
-from cds_content.templates import PLACE, fill
-from cds_content.translations import displays
+from cds_content.shapes import CodesFile, Finding
 from cds_content.wording import Mistake, text_mistakes
 
-RESOURCE_PLACES = {"patient", "questionnaire", "now", "requester", "encounter", "reason-codes", "responses", "note"}
-SERVICE_PLACES = {"canonical", "version"}
-HOOKS = "patient-view encounter-start encounter-discharge order-select order-sign order-dispatch appointment-book"
-HOOKS += " problem-list-item-create medication-refill"
 _CLASS_OF = {"incomplete": "incomplete", "all-safe": "conservative", "out-of-scope": "none"}
 
 
 def check(files: Files, screening: Screening, codes: CodesFile, *, sound: bool) -> None:
     """Notes every mistake between the files of one screening in `files`; `sound` when the form has none of its own."""
-    folder = dict.fromkeys(("advice.toml", "texts.toml", "services.toml"), f"cards/{screening.name}")
+    folder = dict.fromkeys(("advice.toml", "texts.toml", "orders.toml", "services.toml"), f"cards/{screening.name}")
     folder["words.toml"] = "cards"
-    checks = (_findings, _computed, _cards, _resources, _services, _trace, text_mistakes)
+    checks = (_findings, _computed, card_mistakes, _trace, text_mistakes)
     found = [mistake for one in checks for mistake in one(screening) if mistake[2]]
-    found += [("codes.toml", f"code.{code}", _SNOMED) for code in codes.code if not _is_snomed(code)]
+    found += [("codes.toml", f"code.{code}", CHECK_DIGIT) for code in codes.code if not is_code(codes.system, code)]
     found += _reach(screening) if sound and not found else []  # trying patients needs rules without mistakes
     for name, place, wrong in dict.fromkeys(found):
         files.wrong(files.root / folder.get(name, f"questionnaires/{screening.name}") / name, place, wrong)
-
-
-_SNOMED = "fails SNOMED CT's check digit; look the code up"
-
-
-def _is_snomed(code: str) -> bool:
-    return 6 <= len(code) <= 18 and bool(verhoeff.is_valid(code))
 
 
 def _findings(screening: Screening) -> Iterator[Mistake]:
@@ -75,14 +59,8 @@ def _computed(screening: Screening) -> Iterator[Mistake]:
 
 
 def _conditions(screening: Screening, finding: Finding) -> Iterator[Mistake]:
-    place = f"finding.{finding.row}.when"
-    for atom in finding.when.atoms() if finding.when else ():
-        yield "findings.toml", place, unknown("linkId", atom.answer, screening.questions)
-        question = screening.questions.get(atom.answer)
-        if question and atom.is_ is None and question.options:
-            yield "findings.toml", place, f"'{atom.answer}' has options; write is = [...]"
-        for code in sorted(atom.is_) if question and isinstance(atom.is_, frozenset) else ():
-            yield "findings.toml", place, unknown("code", code, question.options if question else ())
+    for wrong in wrong_answers(screening, finding.when):
+        yield "findings.toml", f"finding.{finding.row}.when", wrong
 
 
 def _wrong_class(screening: Screening, finding: Finding) -> str:
@@ -98,85 +76,6 @@ def _wrong_class(screening: Screening, finding: Finding) -> str:
     return f"'{finding.advice}' is for a computed row; write another of class doctor or conservative"
 
 
-def _cards(screening: Screening) -> Iterator[Mistake]:
-    topics = displays(screening.resources, f"{screening.name}-dispositions")
-    shared = screening.texts
-    for name, disposition in screening.dispositions.items():
-        silent = disposition.class_ != "none" and not disposition.detail
-        if silent or (disposition.class_ == "doctor" and not disposition.patient):
-            yield "advice.toml", name, "write `detail`, and for the doctor class `patient`"
-    cards: list[tuple[str, str, Card]] = [("advice.toml", *one) for one in screening.dispositions.items()]
-    for file, name, card in [*cards, ("texts.toml", "form-offer", shared.offer)]:
-        yield file, name, unknown("code of codesystem-dispositions.json", name, topics)
-        for link in card.links:
-            yield file, f"{name}.links", unknown("link", link, shared.link)
-        for resource in [resource for suggestion in card.suggestion for resource in suggestion.resources]:
-            yield file, f"{name}.suggestion", unknown("resource", resource, shared.resource)
-        for number in sorted({number for part in card.detail for number in part.basis}):
-            yield file, f"{name}.detail.basis", unknown("statement", number, screening.statements.statement)
-    for finding in screening.findings:
-        in_words = finding.advice in screening.dispositions and screening.class_of(finding) != "none"
-        if in_words and not finding.summary:
-            yield "findings.toml", f"finding.{finding.row}.summary", "is missing; write the one sentence of the card"
-
-
-def _resources(screening: Screening) -> Iterator[Mistake]:
-    for name, template in screening.texts.resource.items():
-        for place in PLACE.findall(str(template.body)):
-            yield "texts.toml", f"resource.{name}", unknown("place", place, RESOURCE_PLACES)
-        for fault in _template_faults(template.body):
-            yield "texts.toml", f"resource.{name}.{fault}", "write the resource as FHIR R4 says"
-        for code in _snomed_codes(screening, template.body):
-            yield "texts.toml", f"resource.{name}", unknown("code", code, screening.codes)
-    yield "texts.toml", "reason-code", unknown("code", screening.texts.reason_code, screening.codes)
-
-
-_SAMPLE = {
-    "patient": "p1",
-    "questionnaire": "https://example.org/Questionnaire/q|1",
-    "now": "2000-01-01T00:00:00Z",
-    "requester": {"reference": "Practitioner/1"},
-    "encounter": {"reference": "Encounter/1"},
-    "reason-codes": [{"text": "x"}],
-    "responses": [{"reference": "QuestionnaireResponse/1"}],
-    "note": [{"text": "x"}],
-}
-
-
-def _template_faults(body: Json) -> list[str]:
-    """Where a resource that this template would make is not FHIR R4; empty when it is."""
-    try:
-        made = fill(body, _SAMPLE, LANGUAGES[0])
-        get_fhir_model_class(made.get("resourceType", "")).model_validate(made)
-    except ValidationError as error:
-        return [".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_url=False)]
-    except ValueError:
-        return ["resourceType"]
-    except (KeyError, TypeError):
-        return ["a {place} inside a text"]
-    return []
-
-
-def _snomed_codes(screening: Screening, value: object) -> Iterator[str]:
-    """The codes in a resource template that are of the code system of codes.toml."""
-    systems = {coding["system"] for coding in screening.codes.values()}
-    if isinstance(value, dict) and value.get("system") in systems:
-        yield str(value.get("code"))
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _snomed_codes(screening, part)
-
-
-def _services(screening: Screening) -> Iterator[Mistake]:
-    for name, service in screening.services.items():
-        if "." not in service.hook:
-            yield "services.toml", f"{name}.hook", unknown("hook", service.hook, HOOKS.split())
-        if "responses" not in service.prefetch:
-            yield "services.toml", f"{name}.prefetch", "lacks the key 'responses'; write its template"
-        for template in service.prefetch.values():
-            for place in PLACE.findall(template):
-                yield "services.toml", f"{name}.prefetch", unknown("place", place, SERVICE_PLACES)
-
-
 def _trace(screening: Screening) -> Iterator[Mistake]:
     """Statements, and the findings and texts that carry them, name each other."""
     statements, last = screening.statements.statement, int(screening.statements.last[1:])
@@ -184,8 +83,7 @@ def _trace(screening: Screening) -> Iterator[Mistake]:
         yield "statements.toml", f"statement.{number}", f"write exactly the statements S1 to S{last}"
     for number, statement in statements.items():
         rows = {finding.row for finding in screening.findings if number in finding.basis}
-        cards = screening.dispositions.items()
-        texts = {name for name, card in cards if any(number in part.basis for part in card.detail)}
+        texts = {name for _, name, card in screening.cards if any(number in part.basis for part in card.detail)}
         for key, said, carried in (("findings", statement.findings, rows), ("cards", statement.cards, texts)):
             if said != carried:
                 wanted = ", ".join(sorted(carried)) or "nothing"

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from cds_content.screening import reversed_host
 from cds_content.shapes import Json, hyphened
 from cds_service import strict_json
 from cds_service.errors import BadRequest
@@ -33,7 +34,10 @@ def unknown(kind: str, name: str, names: Collection[str]) -> str:
 
 
 class Files:
-    """The content below `root`, with the mistakes found in it. `base` replaces PUBLISHED_BASE in what is read."""
+    """The content below `root`, with the mistakes found in it. `base` replaces PUBLISHED_BASE in what is read.
+
+    Names that start with its reversed host (the own hook) follow it.
+    """
 
     def __init__(self, root: Path, base: str) -> None:
         self.root, self.base = root, base
@@ -82,7 +86,8 @@ class Files:
 
     def _text(self, path: Path) -> str | None:
         try:
-            return path.read_text("utf-8").replace(PUBLISHED_BASE, self.base)
+            text = path.read_text("utf-8").replace(PUBLISHED_BASE, self.base)
+            return text.replace(f"{reversed_host(PUBLISHED_BASE)}.", f"{reversed_host(self.base)}.")
         except FileNotFoundError:
             self.wrong(path, "file", "does not exist; write it, as the low back pain screening does")
         except UnicodeDecodeError as error:

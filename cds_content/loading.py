@@ -9,11 +9,12 @@ from fhir.resources.R4B.questionnaire import Questionnaire
 from fhir.resources.R4B.valueset import ValueSet
 from pydantic import BaseModel
 
+from cds_content.card_shapes import Dispositions, Orders, Services, Signed, Texts, Words
 from cds_content.check import check
 from cds_content.files import PUBLISHED_BASE, ContentError, Files
 from cds_content.form import read_questions
 from cds_content.screening import Screening
-from cds_content.shapes import CodesFile, Dispositions, FindingsFile, Services, Signed, StatementsFile, Texts, Words
+from cds_content.shapes import CodesFile, FindingsFile, StatementsFile
 from cds_content.translations import items_of
 from cds_content.wording import resource_mistakes
 
@@ -74,9 +75,10 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
     codes = files.toml(form / "codes.toml", CodesFile)
     dispositions = files.toml(cards / "advice.toml", Dispositions)
     texts = files.toml(cards / "texts.toml", Texts)
+    orders = files.toml(cards / "orders.toml", Orders) if (cards / "orders.toml").exists() else Orders({})
     services = files.toml(cards / "services.toml", Services)
     signed = files.toml(cards / "signed.toml", Signed)
-    if not (findings and statements and codes and dispositions and texts and services and signed and words):
+    if not (findings and statements and codes and dispositions and texts and orders and services and signed and words):
         return None
     if len(files.mistakes) > before:
         return None
@@ -102,6 +104,7 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
         },
         texts=texts,
         words=words,
+        orders=orders.root,
         services=services.root,
         version=findings.version,
         accepts=findings.accepts,

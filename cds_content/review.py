@@ -25,6 +25,7 @@ def review_page(screening: Screening) -> str:
         meaning=_meaning,
         order=_order,
         rule=_rule,
+        condition=_words,
         sources=lambda finding: "; ".join(references[name].label["en"] for name in finding.beyond),
         numbers=lambda names: ", ".join(sorted(names, key=lambda name: int(name[1:]))),
         cell=lambda text: text.replace("\n", "<br>"),

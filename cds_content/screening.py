@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from urllib.parse import urlsplit
 
-from cds_content.shapes import Disposition, Finding, Item, Json, Service, StatementsFile, Texts, Words
+from cds_content.card_shapes import Card, Disposition, OrderKind, Service, Texts, Words
+from cds_content.shapes import Finding, Item, Json, StatementsFile
+
+
+def reversed_host(url: str) -> str:
+    """`https://cds.example.org/fhir` → `org.example.cds`."""
+    return ".".join(reversed((urlsplit(url).hostname or "").split(".")))
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Screening:
     codes: Mapping[str, Json]  # code → Coding
     texts: Texts
     words: Words
+    orders: Mapping[str, OrderKind]
     services: Mapping[str, Service]
     version: str
     accepts: frozenset[str]
@@ -49,6 +57,18 @@ class Screening:
     @property
     def canonical(self) -> str:
         return f"{self.questionnaire['url']}|{self.questionnaire['version']}"
+
+    @property
+    def domain(self) -> str:
+        """The host of the canonical base, reversed: what names of our own start with."""
+        return reversed_host(self.base)
+
+    @property
+    def cards(self) -> list[tuple[str, str, Card]]:
+        """(file, name, card) for every card that there can be."""
+        ordered = [("orders.toml", name, card) for name, kind in self.orders.items() for card in kind.card]
+        advised: list[tuple[str, str, Card]] = [("advice.toml", *one) for one in self.dispositions.items()]
+        return [*advised, ("texts.toml", "form-offer", self.texts.offer), *ordered]
 
     def class_of(self, finding: Finding) -> str:
         return self.dispositions[finding.advice].class_

@@ -1,9 +1,9 @@
-"""The shapes of the content files. What each key means to a clinician stands at the head of the files themselves."""
+"""The shapes of the files of rules. What each key means to a clinician stands at the head of the files themselves."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LANGUAGES = ("nl", "en")  # the first is the default
 Json = dict[str, Any]
@@ -21,20 +21,6 @@ def _in_every_language(text: dict[str, str]) -> dict[str, str]:
 
 
 Text = Annotated[dict[str, str], AfterValidator(_in_every_language)]
-
-
-def _exactly(names: str) -> AfterValidator:
-    def check(words: dict[str, Any]) -> dict[str, Any]:
-        if wrong := words.keys() ^ set(names.split()):
-            raise ValueError(f"missing or unknown: {', '.join(sorted(wrong))}; write exactly: {names}")
-        return words
-
-    return AfterValidator(check)
-
-
-# Why an answer (the first four) or a response is not known.
-DOUBTS = """missing not-known unreadable contradictory too-old history unfinished unknown-status unknown-version
- entered-in-error no-date no-subject unknown-question partly-seen no-rule"""
 
 
 class Table(BaseModel):
@@ -167,105 +153,3 @@ class Code(Table):
 class CodesFile(Table):
     system: str
     code: dict[str, Code]
-
-
-class Paragraph(Table):
-    nl: Words_
-    en: Words_
-    only: Literal["complete"] | None = None
-    basis: frozenset[str] = frozenset()
-
-
-class Suggestion(Table):
-    """What a clinician can accept: resources that are created together."""
-
-    label: Text
-    resources: tuple[str, ...] = Field(min_length=1)
-    priority: Literal["", "routine", "urgent", "asap", "stat"] = ""
-
-
-class Card(Table):
-    """The parts of a card that do not depend on the answers."""
-
-    indicator: Literal["info", "warning", "critical"] = "info"
-    detail: tuple[Paragraph, ...] = ()
-    suggestion: tuple[Suggestion, ...] = ()
-    links: tuple[str, ...] = ()
-
-
-class Disposition(Card):
-    """A level of urgency and the card that says it; `patient` is for a patient who reads the card."""
-
-    class_: Literal["doctor", "incomplete", "conservative", "none"]
-    patient: Text | None = None
-
-
-class Offer(Card):
-    """The card that offers the form."""
-
-    summary: Text
-    detail: tuple[Paragraph, ...] = Field(min_length=1)
-
-
-Dispositions = RootModel[dict[str, Disposition]]
-
-
-class Link(Table):
-    label: Text
-    url: str
-
-
-class Resource(Table):
-    """A resource that a suggestion creates, with what the action does."""
-
-    action: Text
-    body: Json
-
-
-class Coding(Table):
-    system: str
-    code: str
-
-
-class Texts(Table):
-    """What the cards of one screening share."""
-
-    reason_code: str
-    source: Text
-    signed: Text
-    unsigned: Text
-    denied: Text
-    closing: tuple[Paragraph, ...]
-    text: dict[str, Text]
-    link: dict[str, Link]
-    resource: dict[str, Resource]
-    known_by: tuple[Coding, ...]
-    offer: Offer
-
-
-class Words(Table):
-    """Words that the cards of every screening share; each of these names is needed."""
-
-    who: Annotated[dict[str, Text], _exactly("Patient RelatedPerson Practitioner PractitionerRole unknown")]
-    response: Annotated[dict[str, Text], _exactly("filled-in filled-in-status no-date answers superseded note")]
-    doubt: Annotated[dict[str, Text], _exactly(DOUBTS)]
-
-
-class Service(Table):
-    hook: str
-    title: Text
-    description: Text
-    usage_requirements: Text
-    prefetch: dict[str, str] = Field(min_length=1)
-
-
-Services = RootModel[dict[str, Service]]
-
-
-class Signed(Table):
-    """The clinician who signed, and the hash of what was signed."""
-
-    name: str
-    role: str
-    date: str
-    hash: str

@@ -5,15 +5,16 @@ from difflib import get_close_matches
 from string import Formatter
 from typing import Any
 
+from cds_content.card_shapes import OrderCard
 from cds_content.screening import Screening
-from cds_content.shapes import LANGUAGES, Card, Json
+from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import displays, items_of, texts
 
 MAX_SUMMARY = 139  # CDS Hooks: fewer than 140 characters
 # No card may say or imply that nothing is wrong, nor repeat what the sheet's translation overstates.
 FORBIDDEN = ("niets ernstigs", "geen ernstige", "uitgesloten", "mensen verbeteren", "nothing serious", "ruled out")
 _ALWAYS = {"version", "hash", "signed", "fresh-days", "alarm-days"}
-_DETAIL = {"reasons", "unknown", "basis", "sources", "filled-in", "history", "superseded", "denied"}
+_DETAIL = {"reasons", "unknown", "basis", "sources", "filled-in", "history", "superseded", "denied", "orders"}
 _RESPONSE = {
     "filled-in": {"date", "who"},
     "filled-in-status": {"date", "who", "status"},
@@ -54,12 +55,15 @@ def _texts(screening: Screening) -> Iterator[tuple[str, str, Mapping[str, str] |
     yield "texts.toml", "offer.summary", shared.offer.summary, set()
     for name, disposition in screening.dispositions.items():
         yield "advice.toml", f"{name}.patient", disposition.patient, set()
-    cards: list[tuple[str, str, Card]] = [("advice.toml", *one) for one in screening.dispositions.items()]
-    for file, name, card in [*cards, ("texts.toml", "offer", shared.offer)]:
+    for file, name, card in screening.cards:
         for part in card.detail:
             yield file, f"{name}.detail", {"nl": part.nl, "en": part.en}, _DETAIL | _ALWAYS | shared.text.keys()
         for suggestion in card.suggestion:
             yield file, f"{name}.suggestion", suggestion.label, set()
+    for name, kind in screening.orders.items():
+        yield "orders.toml", f"{name}.annotation", kind.annotation, set()
+        for card in kind.card:
+            yield "orders.toml", f"{name}.{card.row}.summary", _longest(screening, card), {"advice"}
     for part in shared.closing:
         yield "texts.toml", "closing", {"nl": part.nl, "en": part.en}, _DETAIL | _ALWAYS | shared.text.keys()
     yield "texts.toml", "source", shared.source, _ALWAYS
@@ -68,6 +72,14 @@ def _texts(screening: Screening) -> Iterator[tuple[str, str, Mapping[str, str] |
         yield "words.toml", f"response.{name}", text, _RESPONSE.get(name, set())
     yield from (("words.toml", f"who.{name}", text, set[str]()) for name, text in words.who.items())
     yield from (("words.toml", f"doubt.{name}", text, _ALWAYS) for name, text in words.doubt.items())
+
+
+def _longest(screening: Screening, card: OrderCard) -> dict[str, str]:
+    """The summary of a card about orders, with the longest that {advice} may stand for."""
+    named = [one for one in screening.findings if one.advice in screening.dispositions]
+    fitting = [one.summary or {} for one in named if screening.class_of(one) == card.when]
+    advice = {language: max((one.get(language, "") for one in fitting), key=len, default="") for language in LANGUAGES}
+    return {language: text.replace("{advice}", advice[language]) for language, text in card.summary.items()}
 
 
 def _plain(screening: Screening) -> Iterator[tuple[str, Mapping[str, str]]]:
