@@ -1,10 +1,12 @@
 """Settings, from the environment (CDS_...). What is unsafe is refused at start."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cds_service.clients import Client
 from cds_service.errors import SettingsError
 
 PACKAGE = Path(__file__).parent
@@ -23,12 +25,24 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///cds-service.sqlite"
     fresh_days: int = Field(7, ge=1, le=30)
     alarm_days: int = Field(30, ge=7, le=365)
+    clients: Path | None = None
+    hooks: str = Field("all", pattern=r"^[a-z0-9.,-]+$")
+    group_services: bool = False
+    discovery_versions: bool = True
+    origins: str = Field("", pattern=r"^(https?://[^\s,/*]+(,https?://[^\s,/*]+)*)?$")
+    allow_unsigned: bool = False
     development: bool = False
     development_any_address: bool = False
 
     @property
     def public(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Where browsers may call from; in development mode also the public CDS Hooks Sandbox."""
+        named = tuple(self.origins.split(",")) if self.origins else ()
+        return named or (("https://sandbox.cds-hooks.org",) if self.development else ())
 
 
 def read_settings() -> Settings:
@@ -43,9 +57,27 @@ def read_settings() -> Settings:
     return settings
 
 
-def refuse_unsafe(settings: Settings) -> None:
+def refuse_unsafe(settings: Settings, clients: Mapping[str, Client], *, signed: bool) -> None:
     """Raises SettingsError, with one clear line, where serving with these settings would not be safe."""
-    if not settings.development:
-        raise SettingsError("CDS_DEVELOPMENT: without authentication only development mode starts; set it to 1")
+    unsafe = _unsafe_development(settings) if settings.development else _unsafe_production(settings, clients, signed)
+    if unsafe:
+        raise SettingsError(unsafe)
+
+
+def _unsafe_development(settings: Settings) -> str:
     if settings.host not in ("127.0.0.1", "localhost") and not settings.development_any_address:
-        raise SettingsError("CDS_HOST: nobody is authenticated; write 127.0.0.1, or set CDS_DEVELOPMENT_ANY_ADDRESS=1")
+        return "CDS_HOST: nobody is authenticated; write 127.0.0.1, or set CDS_DEVELOPMENT_ANY_ADDRESS=1"
+    return ""
+
+
+def _unsafe_production(settings: Settings, clients: Mapping[str, Client], signed: bool) -> str:
+    for name, client in clients.items():
+        if any(not server.startswith("https://") for server in client.fhir_servers):
+            return f"CDS_CLIENTS: {name}.fhir-servers: is not https; write https, or set CDS_DEVELOPMENT=1"
+    if not any(client.issuer for client in clients.values()):
+        return "CDS_CLIENTS: no client can be authenticated; write one with issuer and jwks, or set CDS_DEVELOPMENT=1"
+    if not settings.public.startswith("https://"):
+        return "CDS_PUBLIC_URL: is not https; write the https address that clients call, or set CDS_DEVELOPMENT=1"
+    if not signed and not settings.allow_unsigned:
+        return "CDS_ALLOW_UNSIGNED: no clinician has signed the content; have it signed, or set it to 1"
+    return ""

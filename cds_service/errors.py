@@ -14,6 +14,13 @@ class OtherPatient(BadRequest):
     code = "business-rule"
 
 
+class NotAuthenticated(ServiceError):
+    status, code = 401, "login"
+
+    def __init__(self) -> None:
+        super().__init__("not authenticated")  # the same words for every cause: an attacker learns nothing
+
+
 class NotFound(ServiceError):
     status, code = 404, "not-found"
 

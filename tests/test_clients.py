@@ -1,0 +1,136 @@
+"""clients.toml and production mode: what is unsafe or misspelt is refused at start; what is agreed holds."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cds_service.clients import read_clients
+from cds_service.errors import SettingsError
+from tests import tokens
+from tests.samples import CALM, call, response
+from tests.test_commands import COMMAND, environment, free_port, until_it_listens
+
+PUBLIC = "https://cds.example.org"
+SERVICE = "/cds-services/low-back-pain-patient-view"
+AGREED = f'[ehr]\nissuer = "{tokens.ISSUER}"\njwks = "ehr.json"\nlanguage = "en"\n'
+PRODUCTION = {"CDS_PUBLIC_URL": PUBLIC, "CDS_ALLOW_UNSIGNED": "1"}
+
+
+def written(folder: Path, text: str) -> Path:
+    """A clients.toml with this text, beside the keys of the client."""
+    (folder / "ehr.json").write_text(tokens.key_set(tokens.EHR.jwk()), "utf-8")
+    path = folder / "clients.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+# Each row: why, the file, what the one clear line names.
+WRONG: list[tuple[str, str, str]] = [
+    ("a key that is not known", "[ehr]\nlangauge = 'en'", "ehr.langauge"),
+    ("a language that is not there", "[ehr]\nlanguage = 'fr'", "ehr.language"),
+    ("a reader that is none", "[ehr]\nreader = 'nurse'", "ehr.reader"),
+    ("an issuer without keys", "[ehr]\nissuer = 'https://ehr.example'", "ehr: has an issuer or a jwks only"),
+    ("keys without an issuer", "[ehr]\njwks = 'ehr.json'", "ehr: has an issuer or a jwks only"),
+    ("two clients of one issuer", AGREED + AGREED.replace("[ehr]", "[more]"), "more.issuer"),
+    (
+        "a FHIR server with a slash at its end",
+        "[ehr]\nfhir-servers = ['https://ehr.example/fhir/']",
+        "ehr.fhir-servers.0",
+    ),
+    ("a FHIR server with a user", "[ehr]\nfhir-servers = ['https://me@ehr.example/fhir']", "ehr.fhir-servers.0"),
+    ("a FHIR server that is a file", "[ehr]\nfhir-servers = ['file:///etc']", "ehr.fhir-servers.0"),
+    ("words that Markdown reads", "[ehr.orders]\nimaging = [{system='x', code='y', display='[a](b)'}]", "display"),
+    ("a name with blanks", "['the hospital']\nlanguage = 'nl'", "the hospital"),
+    ("no TOML", "[ehr", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize("row", WRONG, ids=[row[0] for row in WRONG])
+def test_a_mistake_in_clients_toml_is_named(row: tuple[str, str, str], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_clients(written(tmp_path, row[1]))
+
+    assert str(refused.value).startswith("CDS_CLIENTS: clients.toml")
+    assert row[2] in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nobody\.toml"):
+        read_clients(tmp_path / "nobody.toml")
+
+
+def test_without_a_file_there_is_the_client_of_development_mode_only() -> None:
+    assert list(read_clients(None)) == ["development"]
+
+
+# Each row: why production does not start, the clients, settings beside those of production, what the line names.
+REFUSED: list[tuple[str, str, dict[str, str], str]] = [
+    ("no client with keys", "[ehr]\nlanguage = 'en'", {}, "CDS_CLIENTS"),
+    ("keys that cannot be read", AGREED.replace("ehr.json", "none.json"), {}, "ehr.jwks"),
+    ("keys from an http address", AGREED.replace("ehr.json", "http://ehr.example/jwks"), {}, "ehr.jwks"),
+    ("a FHIR server over http", AGREED + "fhir-servers = ['http://ehr.example/fhir']", {}, "fhir-servers"),
+    ("an http address of our own", AGREED, {"CDS_PUBLIC_URL": "http://cds.example.org"}, "CDS_PUBLIC_URL"),
+    ("content that nobody signed", AGREED, {"CDS_ALLOW_UNSIGNED": "0"}, "CDS_ALLOW_UNSIGNED"),
+    ("a hook that is not there", AGREED, {"CDS_HOOKS": "patient-view,order-sing"}, "order-sign"),
+    ("orders of no kind", AGREED + "[ehr.orders]\nimagin = []", {}, "imaging"),
+    ("origins that are all", AGREED, {"CDS_ORIGINS": "*"}, "CDS_ORIGINS"),
+]
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=[row[0] for row in REFUSED])
+def test_production_does_not_start(row: tuple[str, str, dict[str, str], str], tmp_path: Path) -> None:
+    _, clients, more, says = row
+    settings = environment(tmp_path, CDS_CLIENTS=str(written(tmp_path, clients)), **(PRODUCTION | more))
+
+    done = subprocess.run([COMMAND, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module", name="production")
+def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the real server in production mode."""
+    port, folder = free_port(), tmp_path_factory.mktemp("production")
+    clients = str(written(folder, AGREED))
+    settings = environment(folder, CDS_CLIENTS=clients, CDS_PORT=str(port), **PRODUCTION)
+    process = subprocess.Popen([COMMAND, "serve"], env=settings, cwd=folder, stdout=subprocess.DEVNULL)
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.wait, timeout=30)
+        stack.callback(process.terminate)
+        until_it_listens(port, process)
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_production_answers_a_signed_call_in_the_language_agreed_and_no_other(production: str) -> None:
+    body = call(response(CALM | {"rf-saddle": "new"}))
+    signed = tokens.token(tokens.header(), tokens.claims(f"{PUBLIC}{SERVICE}"))
+    bearer = {"Authorization": f"Bearer {signed}", "Accept-Language": "nl"}
+
+    first = requests.post(production + SERVICE, json=body, headers=bearer, timeout=30)
+    again = requests.post(production + SERVICE, json=body, headers=bearer, timeout=30)
+    without = requests.post(production + SERVICE, json=body, timeout=30)
+
+    assert (first.status_code, first.headers["Content-Language"]) == (200, "en")
+    assert "emergency" in first.json()["cards"][0]["detail"]
+    assert [(one.status_code, one.text) for one in (again, without)] == [(401, without.text)] * 2
+
+
+def test_production_shows_discovery_and_the_forms_to_all_and_no_examples(production: str) -> None:
+    statuses = [
+        requests.get(production + path, timeout=30).status_code
+        for path in (
+            "/cds-services",
+            "/fhir/metadata",
+            "/fhir/Questionnaire/low-back-pain",
+            "/examples/response-in-hand",
+        )
+    ]
+
+    assert statuses == [200, 200, 200, 404]
