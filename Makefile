@@ -1,7 +1,7 @@
 # Each target is one line; scripts/environment makes .venv and names what is missing on this machine.
 PYTHON ?= python3
 
-.PHONY: help run test check fix review clean
+.PHONY: help run test attack requirements check fix review clean
 
 help: ## show these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -12,7 +12,13 @@ run: ## serve in development mode on 127.0.0.1:8080, with an embedded database
 test: ## format check, lint, types, content check and all tests
 	@scripts/environment $(PYTHON) test && scripts/test
 
-check: ## check the content only
+attack: ## send 10,000 generated requests made from the contract
+	@scripts/environment $(PYTHON) test && scripts/attack
+
+requirements: ## run the tests of the CDS Hooks requirements and write docs/requirements.md
+	@scripts/environment $(PYTHON) test && .venv/bin/pytest tests --write-requirements
+
+check: ## check the content and clients.toml only
 	@scripts/environment $(PYTHON) && .venv/bin/cds-service check
 
 fix: ## repair format and simple lint

@@ -48,7 +48,8 @@ class Advice:
         return tuple(one.finding.row for one in self.fired)
 
 
-NO_SCREENING = Advice("no-screening", (), (), (), (), None)  # where there is nothing to judge
+NO_SCREENING = Advice("no-screening", (), (Unknown("no-screening"),), (), (), None)  # where there is no response
+NO_ORDER = Advice("no-order", (), (), (), (), None)  # where no order of the call is judged
 
 
 Readings = Sequence[Reading]
@@ -63,8 +64,8 @@ def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ())
     complete = [reading for reading in readings if not reading.doubts and reading.earliest]
     newest = max(complete, key=lambda reading: (reading.earliest, reading.reference or ""), default=None)
     by_age = sorted(readings, key=lambda one: one.latest.timestamp() if one.latest else float("inf"), reverse=True)
-    standing = [reading for reading in by_age if not older(reading, newest)]
-    current = [reading for reading in standing if not reading.doubts]
+    standing = [reading for reading in by_age if reading.hidden or not older(reading, newest)]
+    current = [reading for reading in standing if not reading.doubts and not older(reading, newest)]
     unknown = list(dict.fromkeys([*(Unknown(doubt) for doubt in doubts), *_unknown(screening, standing, current)]))
     alarms = [one for reading in by_age if reading.alarms for one in _true(screening, reading, "doctor")]
     course = [one for reading in current for one in _true(screening, reading, "conservative")]
@@ -72,7 +73,8 @@ def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ())
     fired += _computed(screening, {screening.class_of(one.finding) for one in fired}, unknown, standing, current)
     fired.sort(key=lambda one: (screening.urgency(one.finding), screening.findings.index(one.finding)))
     stale = [reading for reading in by_age if "history" in reading.doubts and not current]
-    history = [one for reading in stale for one in _true(screening, reading, "doctor")]
+    past = [one for reading in stale for one in _true(screening, reading, "doctor")]
+    history = {one.finding.row: one for one in reversed(past)}.values()  # each once, from the newest
     used = {id(reading) for reading in [*current, *(one.reading for one in fired)]}
     behind = [reading for reading in by_age if id(reading) in used] or by_age
     why = unknown or [Unknown("no-rule")] * (fired[0].finding.computed == "incomplete")

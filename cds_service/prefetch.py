@@ -1,12 +1,11 @@
-"""What the EHR sent along: every resource in hand, none of another patient, and what could not be had.
+"""What is in hand about the patient: every resource that counts, none of another patient, and what could not be had.
 
-A prefetch key has four states: absent or OperationOutcome (not to be had), null or empty (nothing there). None means
-"no alarm". Source: CDS Hooks 2.0.1 and 3.0 ballot, "Providing FHIR Resources to a CDS Service".
+A prefetch key has four states: absent or OperationOutcome (not to be had), null or empty (nothing there). None of them
+means "no alarm". Source: CDS Hooks 2.0.1 and 3.0 ballot, "Providing FHIR Resources to a CDS Service".
 """
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +13,14 @@ from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.errors import BadRequest, DataMissing, OtherPatient
 from cds_service.hooks import HookRequest
+from cds_service.resources import OUTCOME, coded, held, is_of, is_partial, is_resource, names, parts, system_of
 from cds_service.responses import Reading, belongs, read_response
 
-_LOCAL = re.compile(r"([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
-_OUTCOME = "OperationOutcome"
-_MISSING = "not sent or not to be had; send the QuestionnaireResponses, or null or an empty Bundle when there are none"
+_INACTIVE = ("inactive", "remission", "resolved", "refuted", "entered-in-error")
+_MISSING = (
+    "not sent or not to be had; send the QuestionnaireResponses, or null or an empty Bundle when there are none,"
+    " or let them be fetched (fhirServer as agreed, and fhirAuthorization)"
+)
 
 
 @dataclass(frozen=True)
@@ -30,114 +32,71 @@ class Evidence:
     complaint: bool
 
 
-def gather(screening: Screening, request: HookRequest, now: datetime) -> Evidence:
-    """The evidence in the prefetch of one call.
+def refuse_others(request: HookRequest, values: Iterable[Any]) -> None:
+    """Raises OtherPatient when a prefetch value or the context holds anything of another patient than the call's."""
+    context = request.context
+    sent = [part for value in values for part in parts(value) if is_resource(part)]
+    bundles = (context.draft_orders, context.appointments, context.conditions, *request.passed_over)
+    sent += [resource for bundle in bundles for _, resource in held(bundle)]
+    sent += [context.questionnaire_response] if context.questionnaire_response else []
+    if any(is_of(one, context.patient_id, request.fhir_server) is False for one in sent):
+        raise OtherPatient("the call holds a resource of another patient; send this patient's resources only")
 
-    Raises OtherPatient for a resource of another patient, BadRequest for what is no FHIR, and DataMissing when no
-    response is in hand and it is not known whether there is one.
+
+def gather(
+    screening: Screening, request: HookRequest, prefetch: Json, orders: Sequence[Json], now: datetime
+) -> Evidence:
+    """The evidence of one call: `prefetch` is what was sent and fetched, `orders` are the orders that are judged.
+
+    Raises BadRequest for what is no FHIR, and DataMissing when no response is in hand and it is not known whether there
+    is one.
     """
-    sent = request.prefetch or {}
-    resources = [part for value in sent.values() for part in _parts(value) if _is_resource(part)]
-    if any(_is_patients(resource, request) is False for resource in resources):
-        raise OtherPatient("prefetch: holds a resource of another patient; send this patient's resources only")
-    ours = [one for one in _of_type(sent, "responses", "QuestionnaireResponse") if belongs(one, screening)]
-    partly = "responses" not in sent or _is_partial(sent["responses"])
+    sent = _of_type(prefetch, "responses", "QuestionnaireResponse")
+    ours = [one for one in [*_in_hand(screening, request), *sent] if belongs(one, screening)]
+    by_context = request.context.questionnaire_response is not None
+    partly = is_partial(prefetch["responses"]) if "responses" in prefetch else not by_context
     if partly and not ours:
         raise DataMissing(f"prefetch.responses: {_MISSING}")
-    stated = {repr(one.get("birthDate")): one.get("birthDate") for one in _of_type(sent, "patient", "Patient")}
+    stated = {repr(one.get("birthDate")): one.get("birthDate") for one in _of_type(prefetch, "patient", "Patient")}
     birth_date = next(iter(stated.values())) if len(stated) == 1 else list(stated) or None  # that differ: unreadable
     read = [one for one in ours if one.get("status") != "entered-in-error"]
-    named = [_same(one.get("subject"), request.context.patient_id, request.fhir_server) is True for one in read]
+    patient, server = request.context.patient_id, request.fhir_server
+    named = [names(one.get("subject"), patient, server) is True for one in read]
     readings = [read_response(screening, *of, birth_date=birth_date, now=now) for of in zip(read, named, strict=True)]
+    readings = [
+        replace(reading, reference=None) if one is request.context.questionnaire_response else reading  # not in the EHR
+        for one, reading in zip(read, readings, strict=True)
+    ]
     doubts = {"partly-seen": partly, "entered-in-error": bool(ours) and not read}
-    complaint = any(_names_complaint(screening, one) for one in _of_type(sent, "conditions", "Condition"))
+    known = [*_of_type(prefetch, "conditions", "Condition"), *_of_type(prefetch, "encounter", "Encounter"), *orders]
+    known += [resource for _, resource in held(request.context.conditions)]
+    complaint = any(names_complaint(screening, one) for one in known)
     return Evidence(tuple(readings), tuple(doubt for doubt, holds in doubts.items() if holds), complaint)
+
+
+def _in_hand(screening: Screening, request: HookRequest) -> list[Json]:
+    """The response that the context itself holds."""
+    response = request.context.questionnaire_response
+    if response is not None and not belongs(response, screening):
+        form = screening.canonical
+        raise BadRequest(f"context.questionnaireResponse.questionnaire: is another form; write a response to {form}")
+    return [] if response is None else [response]
 
 
 def _of_type(sent: Json, key: str, kind: str) -> list[Json]:
     """The resources of one type under our key: alone, in a Bundle or in an array. BadRequest for anything else."""
-    parts = list(_parts(sent.get(key)))
-    if not all(_is_resource(part) for part in parts):
+    found_there = list(parts(sent.get(key)))
+    if not all(is_resource(part) for part in found_there):
         raise BadRequest(f"prefetch.{key}: is no FHIR resource; write a Bundle, a resource, an array or null")
-    found = [part for part in parts if part["resourceType"] == kind]
-    if not found and any(part["resourceType"] not in ("Bundle", _OUTCOME) for part in parts):
+    found = [part for part in found_there if part["resourceType"] == kind]
+    if not found and any(part["resourceType"] not in ("Bundle", OUTCOME) for part in found_there):
         raise BadRequest(f"prefetch.{key}: holds other resources only; write {kind}, a Bundle of it, or null")
     return found
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    """Everything under a prefetch key, Bundles and what they hold alike; None for an entry that is none."""
-    for part in value if isinstance(value, list) else [] if value is None else [value]:
-        yield part
-        entries = part.get("entry", []) if _is_resource(part) and part["resourceType"] == "Bundle" else []
-        for entry in entries if isinstance(entries, list) else [None]:
-            if not isinstance(entry, dict) or "resourceType" in entry:
-                yield None
-            elif "resource" in entry:
-                yield from _parts([entry["resource"]])
-
-
-def _is_resource(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("resourceType"), str) and part["resourceType"][:1].isupper()
-
-
-def _is_partial(value: Any) -> bool:
-    """Whether the client could not get everything: an OperationOutcome in its place, or part of a search."""
-    refused = [one for one in _dicts(value if isinstance(value, list) else [value]) if one["resourceType"] == _OUTCOME]
-    return bool(refused) or any(_is_page(part) for part in _parts(value) if part["resourceType"] == "Bundle")
-
-
-def _is_page(bundle: Json) -> bool:
-    """Whether a Bundle says that there is more: a next page, a higher total, an empty entry, an error."""
-    entries, links = bundle.get("entry", []), bundle.get("link", [])
-    held = [entry["resource"] for entry in entries if "resource" in entry]
-    matches = [one for one in held if one["resourceType"] == "QuestionnaireResponse"]
-    total = bundle.get("total", len(matches))
-    relations = [str(link.get("relation")).lower() for link in _dicts(links)]
-    errors = [one for one in held if one["resourceType"] == _OUTCOME and _is_error(one)]
-    unclear = not isinstance(links, list) or type(total) is not int or len(held) < len(entries)
-    return unclear or "next" in relations or total > len(matches) or bool(errors)
-
-
-def _is_error(outcome: Json) -> bool:
-    severities = [issue.get("severity") for issue in _dicts(outcome.get("issue"))]
-    return not severities or any(severity not in ("warning", "information") for severity in severities)
-
-
-def _is_patients(resource: Json, request: HookRequest) -> bool | None:
-    """Whether the resource is about the patient of the call; None when it does not say so in a way we can compare."""
-    patient = request.context.patient_id
-    if resource["resourceType"] == "Patient":
-        return resource["id"] == patient if "id" in resource else None
-    named = [resource[name] for name in ("subject", "patient", "for", "beneficiary") if name in resource]
-    subjects = [one for value in named for one in (value if isinstance(value, list) else [value])]
-    said = [_same(subject, patient, request.fhir_server) for subject in subjects]
-    return False if False in said else True if True in said else None
-
-
-def _same(subject: Any, patient: str, server: str | None) -> bool | None:
-    reference = subject.get("reference") if isinstance(subject, dict) else None
-    if not isinstance(reference, str) or not reference or reference.startswith(("#", "urn:")):
-        return None
-    base, found, local = reference.rpartition("Patient/")
-    match = _LOCAL.fullmatch(local) if found else None
-    if not match or match[1] != patient or (base and "://" not in base):
-        return False
-    return None if base and server is None else base in ("", f"{(server or '').rstrip('/')}/")
-
-
-def _names_complaint(screening: Screening, condition: Json) -> bool:
-    """An active Condition with one of the codes by which the record knows the complaint."""
-    inactive = ("inactive", "remission", "resolved", "refuted", "entered-in-error")
-    states = [*_codings(condition.get("clinicalStatus")), *_codings(condition.get("verificationStatus"))]
-    known = [{"system": coding.system, "code": coding.code} for coding in screening.texts.known_by]
-    named = [{"system": one.get("system"), "code": one.get("code")} for one in _codings(condition.get("code"))]
-    return any(one in known for one in named) and not any(state.get("code") in inactive for state in states)
-
-
-def _codings(concept: Any) -> list[Json]:
-    return _dicts(concept.get("coding")) if isinstance(concept, dict) else []
-
-
-def _dicts(value: Any) -> list[Json]:
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+def names_complaint(screening: Screening, resource: Json) -> bool:
+    """A Condition that stands, an Encounter, an order or an appointment with a code by which the record knows it."""
+    states = coded(resource.get("clinicalStatus")) | coded(resource.get("verificationStatus"))
+    known = {(system_of({"system": coding.system}), coding.code) for coding in screening.texts.known_by}
+    said = set().union(*(coded(resource.get(name)) for name in ("code", "reasonCode", "type")))
+    return bool(said & known) and not {code for _, code in states} & set(_INACTIVE)

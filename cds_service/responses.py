@@ -19,7 +19,8 @@ ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 class Reading:
     """One response as it counts. It was filled in between `earliest` and `latest`; both None when that is not known.
 
-    `doubts` say why its "no" answers are not known; empty, they are. `alarms` is True when its alarms count.
+    `doubts` say why its "no" answers are not known; empty, they are. `alarms` is True when its alarms count; `hidden`
+    when an alarm that would count may stand in it unread.
     """
 
     answers: Answers
@@ -29,6 +30,7 @@ class Reading:
     who: str = "unknown"
     reference: str | None = None
     alarms: bool = True
+    hidden: bool = False
     doubts: tuple[str, ...] = ()
 
     @property
@@ -71,8 +73,15 @@ def read_response(
         who=_who(response),
         reference=f"QuestionnaireResponse/{own}" if isinstance(own, str) and ID.fullmatch(own) else None,
         alarms=not unread and not history,
+        hidden=not history and bool(unread or answers.stray or _unreadable(screening, answers)),
         doubts=(unread,) if unread else tuple(reason for reason, holds in reasons.items() if holds),
     )
+
+
+def _unreadable(screening: Screening, answers: Answers) -> bool:
+    """Whether a safety answer was given that cannot be read."""
+    safety = [name for name, question in screening.questions.items() if question.item.safety]
+    return any(answers[name].doubt == "unreadable" for name in safety)
 
 
 def _unread(screening: Screening, response: Mapping[str, Any]) -> str:

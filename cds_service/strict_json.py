@@ -19,7 +19,9 @@ def read(body: bytes) -> Any:
         orjson.loads(body)  # refuses what json lets pass: NaN, Infinity, lone surrogates, a BOM
         value = json.loads(body.decode(), object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise BadRequest("body: not valid JSON; write UTF-8 JSON without NaN, Infinity or duplicate keys") from None
+        raise BadRequest(
+            "body: not valid JSON; write UTF-8 JSON without NaN, Infinity, duplicate keys or huge numbers"
+        ) from None
     if _deeper_than(value, MAX_DEPTH):
         raise BadRequest(f"body: nested more than {MAX_DEPTH} deep; write a flatter body")
     return value

@@ -13,6 +13,7 @@ from cds_content.loading import load
 from cds_content.screening import Screening
 from cds_service.store import open_store
 from cds_service.web import Deployment, create_app
+from tests.requirements.table import Outcomes
 
 ROOT = Path(__file__).parent.parent
 SERVICE = "/cds-services/low-back-pain-patient-view"
@@ -22,6 +23,7 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ahead", type=int, default=0, help="run with the clock this many days ahead")
+    parser.addoption("--write-requirements", action="store_true", help="write docs/requirements.md after the run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         travel = time_machine.travel(datetime.now(UTC) + timedelta(days=days), tick=True)
         travel.start()
         config.add_cleanup(travel.stop)
+    if config.getoption("--write-requirements"):
+        config.pluginmanager.register(Outcomes())
 
 
 @pytest.fixture(scope="session", name="screening")

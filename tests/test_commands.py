@@ -42,14 +42,14 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     with log.open("w") as out:
         process = subprocess.Popen([COMMAND, "serve"], env=settings, cwd=folder, stdout=out)
     try:
-        _until_it_listens(port, process)
+        until_it_listens(port, process)
         yield f"http://127.0.0.1:{port}", log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
 
 
-def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+def until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
     """Waits for the port to open; fails as soon as the process ends."""
     for _ in range(300):
         with socket.socket() as one:
@@ -90,7 +90,7 @@ def test_the_readme_shows_that_same_line(server: tuple[str, str]) -> None:
 def test_the_welcome_says_what_it_is_not(server: tuple[str, str]) -> None:
     _, printed = server
 
-    for words in ("development mode", "no authentication", "Not a certified medical device", "not reviewed"):
+    for words in ("Development mode", "no authentication", "Not a certified medical device", "not reviewed"):
         assert words in printed
 
 
@@ -113,7 +113,7 @@ ANYWHERE = "0.0.0.0"  # noqa: S104 - it must be refused
 
 # Each row: why, settings, what the one line says.
 REFUSED: list[tuple[str, dict[str, str], str]] = [
-    ("without authentication only development mode starts", {}, "CDS_DEVELOPMENT"),
+    ("nobody can be authenticated", {}, "CDS_CLIENTS"),
     ("development mode on a public address", DEVELOPMENT | {"CDS_HOST": ANYWHERE}, "CDS_HOST"),
     ("a port that is none", DEVELOPMENT | {"CDS_PORT": "0"}, "CDS_PORT"),
     (
@@ -125,7 +125,7 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
     ("a canonical base with a bar", DEVELOPMENT | {"CDS_CANONICAL_BASE": "https://x|y"}, "CDS_CANONICAL_BASE"),
     ("a database out of reach", DEVELOPMENT | {"CDS_DATABASE_URL": "sqlite:////no/such/d"}, "CDS_DATABASE_URL"),
     ("a database of no kind", DEVELOPMENT | {"CDS_DATABASE_URL": "foo"}, "CDS_DATABASE_URL"),
-    ("a database without its driver", DEVELOPMENT | {"CDS_DATABASE_URL": "postgresql://x"}, "CDS_DATABASE_URL"),
+    ("a database that is not supported", DEVELOPMENT | {"CDS_DATABASE_URL": "postgresql://x"}, "CDS_DATABASE_URL"),
     ("content that is not there", DEVELOPMENT | {"CDS_CONTENT": "/no/such/folder"}, "words.toml"),
 ]
 

@@ -412,13 +412,20 @@ def test_all_mistakes_are_named_in_one_run(broken: dict[str, tuple[str, str]], r
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        pytest.param(ENGLISH, instead("x" * 139), id="a summary of 139 characters"),
+        pytest.param(ENGLISH, instead("x" * 125), id="a summary of 125 characters, after 'Doctor first: ' of 139"),
         pytest.param("[finding.R40]", when(AGAIN, "explains = true"), id="a finding that only explains"),
     ],
 )
 def test_accepted(old: str, new: str, root: Path) -> None:
     replace(root / FINDINGS, old, new)
     assert [screening.name for screening in load(root)] == [NAME]
+
+
+def test_a_summary_must_also_fit_behind_that_of_an_order_card(root: Path) -> None:
+    replace(root / FINDINGS, ENGLISH, instead("x" * 126))
+
+    with pytest.raises(ContentError, match=r"orders\.toml: physiotherapy\.PHY-1\.summary: .* at most 139 characters"):
+        load(root)
 
 
 @pytest.mark.parametrize(

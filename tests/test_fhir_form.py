@@ -221,7 +221,7 @@ def test_a_name_belongs_to_one_resource(client: FlaskClient) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_the_dispositions_are_those_of_the_design_and_the_offer_of_the_form(client: FlaskClient) -> None:
+def test_the_topics_are_the_dispositions_of_the_design_imaging_and_the_offer_of_the_form(client: FlaskClient) -> None:
     assert list(_codes(client, "dispositions")) == [
         "emergency-now",
         "doctor-same-day",
@@ -231,6 +231,7 @@ def test_the_dispositions_are_those_of_the_design_and_the_offer_of_the_form(clie
         "physio-or-doctor",
         "self-care",
         "not-applicable",
+        "imaging",
         "form-offer",
     ]
 

@@ -28,9 +28,9 @@ LOW_BACK_PAIN = {
 }
 
 
-def test_discovery_is_valid_in_both_versions(client: FlaskClient) -> None:
+def test_discovery_is_valid(client: FlaskClient) -> None:
     answer = client.get(SERVICES)
-    obeys(answer.get_json(), "discovery-2.0.1", "discovery-3.0-ballot")
+    obeys(answer.get_json(), "discovery-3.0-ballot")
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert list(empty_members(answer.get_json())) == []
 
@@ -55,12 +55,14 @@ NO_SUCH_PATH: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.requirement("HTTP-2", "HTTP-3")
 @pytest.mark.parametrize(("method", "path"), NO_SUCH_PATH.values(), ids=NO_SUCH_PATH)
 def test_what_is_not_there_is_not_found(client: FlaskClient, method: str, path: str) -> None:
     body = call(response(CALM)) if method == "POST" else None
     refusal_of(client.open(path, method=method, json=body), 404)
 
 
+@pytest.mark.requirement("HTTP-3", "DISC-12")
 @pytest.mark.parametrize(
     ("path", "allowed", "refused"),
     [
@@ -92,6 +94,7 @@ def test_a_body_of_a_megabyte_is_read(client: FlaskClient, size: int) -> None:
     assert topics(cards_of(send_raw(client, _padded(size)))) == ["self-care"]
 
 
+@pytest.mark.requirement("HTTP-7")
 @pytest.mark.parametrize("size", [MEGABYTE + 1, 2 * MEGABYTE, 20 * MEGABYTE])
 def test_a_body_over_a_megabyte_is_too_large(client: FlaskClient, size: int) -> None:
     refusal_of(send_raw(client, _padded(size)), 413)
@@ -116,11 +119,13 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.requirement("HTTP-5")
 @pytest.mark.parametrize("headers", UNSUPPORTED.values(), ids=UNSUPPORTED)
 def test_a_body_that_is_not_sent_as_json_in_utf8_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
     refusal_of(client.post(SERVICE, data=json.dumps(call(response(CALM))), headers=headers), 415)
 
 
+@pytest.mark.requirement("HTTP-6")
 @pytest.mark.parametrize(
     "media",
     [
@@ -147,6 +152,7 @@ def _strewn(value: Any) -> Any:
     return value
 
 
+@pytest.mark.requirement("REQ-8")
 @pytest.mark.parametrize("answers", [CALM, CALM | {"rf-saddle": "new"}, CALM | {"co-trend": "unknown"}, None])
 def test_unknown_members_at_every_level_change_nothing(client: FlaskClient, answers: dict[str, Any] | None) -> None:
     body = call(*([response(answers)] if answers else []))
@@ -169,12 +175,13 @@ def _broken() -> NoReturn:
 def _answer_with(screening: Screening, path: Path, **faults: Any) -> TestResponse:
     """What a service answers to a calm call when a part of it is broken."""
     store = open_store(f"sqlite:///{path / 'decisions.sqlite'}")
-    app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", **faults))
+    app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", development=True, **faults))
     answer = app.test_client().post(SERVICE, json=call(response(CALM | {"rf-saddle": "new"})))
     store.dispose()
     return answer
 
 
+@pytest.mark.requirement("ERR-2")
 @pytest.mark.parametrize("part", ["now", "new_uuid"])
 def test_an_error_of_ours_is_an_error_and_never_an_empty_list_of_cards(
     screening: Screening, tmp_path: Path, caplog: pytest.LogCaptureFixture, part: str

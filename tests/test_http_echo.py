@@ -30,6 +30,7 @@ def _silent(text: str) -> bool:
     return not any(trace in text for trace in (MARKER, json.dumps(MARKER), "zz", "marker"))
 
 
+@pytest.mark.requirement("ERR-2")
 @pytest.mark.parametrize("path", list(places(FULL)), ids=lambda path: ".".join(map(str, path)))
 def test_a_marker_in_any_field_is_not_repeated(client: FlaskClient, path: tuple[str | int, ...]) -> None:
     for value in (MARKER, [MARKER], {MARKER: MARKER}):
@@ -62,6 +63,7 @@ MARKED: dict[str, Any] = {
 }
 
 
+@pytest.mark.requirement("ERR-2")
 @pytest.mark.parametrize("body", MARKED.values(), ids=MARKED)
 def test_a_refusal_does_not_repeat_the_body(client: FlaskClient, body: Any) -> None:
     answer = send(client, body)
@@ -81,6 +83,7 @@ RAW: dict[str, tuple[str, str, int]] = {
 }
 
 
+@pytest.mark.requirement("ERR-2")
 @pytest.mark.parametrize(("body", "media", "status"), RAW.values(), ids=RAW)
 def test_a_refusal_does_not_repeat_the_text(client: FlaskClient, body: str, media: str, status: int) -> None:
     answer = send_raw(client, body.encode(), media)
@@ -102,6 +105,7 @@ PATHS: dict[str, tuple[str, str, int]] = {
 }
 
 
+@pytest.mark.requirement("ERR-2")
 @pytest.mark.parametrize(("method", "path", "status"), PATHS.values(), ids=PATHS)
 def test_a_refusal_does_not_repeat_the_address(client: FlaskClient, method: str, path: str, status: int) -> None:
     headers = {"X-Request-Id": "zz-marker", "Authorization": "Bearer zz-marker", "Accept-Language": "zz-marker"}

@@ -72,6 +72,7 @@ NOT_JSON_VALUES: dict[str, str] = {
 }
 
 
+@pytest.mark.requirement("HTTP-4")
 @pytest.mark.parametrize("value", NOT_JSON_VALUES.values(), ids=NOT_JSON_VALUES)
 def test_a_value_that_json_does_not_have_is_refused(client: FlaskClient, value: str) -> None:
     refusal_of(send_raw(client, beside(value)), 400)
@@ -106,17 +107,20 @@ NOT_JSON_BODIES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.requirement("HTTP-4")
 @pytest.mark.parametrize("spoil", NOT_JSON_BODIES.values(), ids=NOT_JSON_BODIES)
 def test_a_body_that_is_not_json_is_refused(client: FlaskClient, spoil: Callable[[bytes], bytes]) -> None:
     assert spoil(good()) != good()
     refusal_of(send_raw(client, spoil(good())), 400)
 
 
+@pytest.mark.requirement("HTTP-4")
 @pytest.mark.parametrize("body", ["[]", "null", '"x"', '""', "5", "0", "-1.5", "true", "false", "[{}]"])
 def test_a_body_that_is_no_object_is_refused(client: FlaskClient, body: str) -> None:
     refusal_of(send_raw(client, body.encode()), 400)
 
 
+@pytest.mark.requirement("HTTP-4")
 def test_a_good_call_within_an_array_is_refused(client: FlaskClient) -> None:
     refusal_of(send_raw(client, b"[" + good() + b"]"), 400)
 

@@ -27,6 +27,7 @@ OTHERS: dict[str, str] = {
 }
 
 
+@pytest.mark.requirement("CTX-5")
 @pytest.mark.parametrize("server", [SERVER, f"{SERVER}/"], ids=["fhirServer", "fhirServer with a slash"])
 @pytest.mark.parametrize("reference", OTHERS.values(), ids=OTHERS)
 def test_a_response_about_somebody_else_is_refused(client: FlaskClient, reference: str, server: str) -> None:
@@ -41,6 +42,7 @@ OURS: dict[str, str] = {
 }
 
 
+@pytest.mark.requirement("CTX-5")
 @pytest.mark.parametrize("server", [SERVER, f"{SERVER}/"], ids=["fhirServer", "fhirServer with a slash"])
 @pytest.mark.parametrize("reference", OURS.values(), ids=OURS)
 def test_a_response_about_the_patient_of_the_call_is_read(client: FlaskClient, reference: str, server: str) -> None:
@@ -90,6 +92,7 @@ def _with(key: str, value: Any) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.requirement("CTX-5")
 @pytest.mark.parametrize("unknown_key", [False, True], ids=["under its key", "under an unknown key"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize(("key", "resource"), RESOURCES.values(), ids=RESOURCES)
@@ -117,6 +120,7 @@ MIXED: dict[str, list[Resource]] = {
 }
 
 
+@pytest.mark.requirement("CTX-5")
 @pytest.mark.parametrize("resources", MIXED.values(), ids=MIXED)
 def test_a_resource_of_somebody_else_beside_ours_is_refused(client: FlaskClient, resources: list[Resource]) -> None:
     refusal_of(send(client, _with("responses", bundle(*resources))), 400)

@@ -42,6 +42,7 @@ def good() -> dict[str, Any]:
     return call(response(CALM))
 
 
+@pytest.mark.requirement("REQ-1", "CTX-1")
 @pytest.mark.parametrize("value", WRONG.values(), ids=[f"is {how}" for how in WRONG])
 @pytest.mark.parametrize("path", REQUIRED.values(), ids=REQUIRED)
 def test_a_required_member_that_is_missing_or_of_the_wrong_type_is_refused(
@@ -93,6 +94,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.requirement("REQ-2", "REQ-3", "REQ-5", "CTX-2")
 @pytest.mark.parametrize("members", BROKEN.values(), ids=BROKEN)
 def test_a_call_that_breaks_the_rules_is_refused(client: FlaskClient, members: dict[str, Any]) -> None:
     refusal_of(send(client, good() | members), 400)
@@ -110,11 +112,13 @@ SOUND: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.requirement("REQ-2", "REQ-6")
 @pytest.mark.parametrize("members", SOUND.values(), ids=SOUND)
 def test_a_call_that_keeps_the_rules_is_answered(client: FlaskClient, members: dict[str, Any]) -> None:
     assert topics(cards_of(send(client, good() | members))) == ["self-care"]
 
 
+@pytest.mark.requirement("CTX-3")
 @pytest.mark.parametrize("user", ["Patient/p1", "RelatedPerson/r1"])
 def test_a_patient_or_a_related_person_may_call(client: FlaskClient, user: str) -> None:
     assert cards_of(send(client, good() | {"context": {"userId": user, "patientId": "p1"}})) == []

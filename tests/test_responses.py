@@ -143,7 +143,15 @@ SEVERAL: list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]], list[str]]
         [(CALM, old()), (CALM, {"questionnaire": f"{FORM}|9"})],
         INCOMPLETE,
     ),
-    ("an older one that cannot be read does not", [(CALM, {}), (CALM, old(questionnaire=f"{FORM}|9"))], ["self-care"]),
+    (
+        "an older one that cannot be read may hold an alarm",
+        [(CALM, {}), (CALM, old(questionnaire=f"{FORM}|9"))],
+        INCOMPLETE,
+    ),
+    ("so may one with another status", [(CALM, {}), (CALM, old(status="Completed"))], INCOMPLETE),
+    ("so may one with an unreadable safety answer", [(CALM, {}), (CALM | {"rf-saddle": "nope"}, old())], INCOMPLETE),
+    ("so may one with a part that is not in the form", [(CALM, {}), (CALM | {"rf-sadle": "new"}, old())], INCOMPLETE),
+    ("an older one with a gap holds none", [(CALM, {}), (CALM | {"rf-saddle": "unknown"}, old())], ["self-care"]),
     ("a newer one without subject stands in the way", [(CALM, old()), (CALM, {"subject": None})], INCOMPLETE),
     (
         "an unfinished newer one with a gap leaves the complete one standing",

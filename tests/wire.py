@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from cds_content.screening import Screening
+from cds_service.store import open_store
+from cds_service.web import Deployment, create_app
 from tests.conftest import SERVICE
 
 ABSENT = object()  # the value of a member that is left out
@@ -26,6 +30,19 @@ def obeys(body: Any, *schemas: str) -> None:
         f"{name}: {error.json_path} {error.message}" for name in schemas for error in _SCHEMAS[name].iter_errors(body)
     ]
     assert faults == []
+
+
+@contextmanager
+def serving(screening: Screening, folder: Path, **parts: Any) -> Iterator[FlaskClient]:
+    """A service of its own, in process, with its database in the folder and these parts of a Deployment.
+
+    It is in development mode unless it can authenticate.
+    """
+    parts.setdefault("development", "identify" not in parts)
+    store = open_store(f"sqlite:///{folder / 'served.sqlite'}")
+    app = create_app(Deployment((screening,), store, parts.pop("public", "http://127.0.0.1:8080"), **parts))
+    yield app.test_client()
+    store.dispose()
 
 
 def send(client: FlaskClient, body: Any, language: str = "nl") -> TestResponse:

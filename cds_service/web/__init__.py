@@ -2,21 +2,26 @@
 
 import logging
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
 import orjson
 from flask import Flask, Response, request
+from flask_cors import CORS
 from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 
+from cds_content.card_shapes import Service
 from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES
 from cds_service import strict_json
-from cds_service.errors import ServiceError, UnsupportedMedia
+from cds_service.auth import Identify
+from cds_service.clients import DEVELOPMENT, Client
+from cds_service.errors import NotAuthenticated, ServiceError, UnsupportedMedia
 
 MAX_BODY = 1_000_000  # bytes; a screening is about 10 kB
 FHIR_JSON = "application/fhir+json"
@@ -28,27 +33,56 @@ _REFUSED = {
 log = logging.getLogger("cds_service")
 
 
+Offered = Mapping[str, tuple[Screening, Mapping[str, Service]]]  # id → screening, and its service for each hook
+
+
 @dataclass(frozen=True)
 class Deployment:
-    """What the routes work with."""
+    """What the routes work with.
+
+    `identify` names the client of a call or raises NotAuthenticated. `hooks` are those offered (None: all); `grouped`
+    puts all hooks of a screening under one id; `versions` adds version and hookVersion to discovery.
+    """
 
     screenings: tuple[Screening, ...]
     store: Engine
     public: str
     development: bool = False
+    clients: Mapping[str, Client] = field(default_factory=lambda: {DEVELOPMENT: Client()})
+    identify: Identify | None = None
+    hooks: tuple[str, ...] | None = None
+    grouped: bool = False
+    versions: bool = True
+    origins: tuple[str, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_uuid: Callable[[], str] = lambda: str(uuid4())
+
+    @cached_property
+    def offered(self) -> Offered:
+        """The services by id, in the order of the content. Two hooks share an id only when `grouped`."""
+        found: dict[str, tuple[Screening, dict[str, Service]]] = {}
+        for screening in self.screenings:
+            for id_, service in screening.services.items():
+                if self.hooks is None or service.hook in self.hooks:
+                    found.setdefault(screening.name if self.grouped else id_, (screening, {}))[1][service.hook] = (
+                        service
+                    )
+        return found
 
 
 def create_app(service: Deployment) -> Flask:
     """The WSGI application."""
-    from cds_service.web import examples, fhir, hooks  # they import what stands in this module
+    from cds_service.web import contract, examples, feedback, fhir, hooks  # they import what stands in this module
 
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes, app.url_map.merge_slashes = False, False
+    if service.origins:  # never with credentials: a browser has none of ours to send along
+        CORS(app, origins=list(service.origins), allow_headers=["authorization", "content-type"], max_age=600)
     app.register_blueprint(hooks.routes(service))
+    app.register_blueprint(feedback.routes(service))
     app.register_blueprint(fhir.routes(service))
+    app.register_blueprint(contract.routes(service))
     if service.development:
         app.register_blueprint(examples.routes(service))
     app.register_error_handler(ServiceError, _refuse)
@@ -58,16 +92,31 @@ def create_app(service: Deployment) -> Flask:
     return app
 
 
-def answer(value: Any, *, media: str = "application/json") -> Response:
-    """`value` as JSON in the caller's language."""
+def answer(value: Any, *, media: str = "application/json", spoken: str = "") -> Response:
+    """`value` as JSON; `spoken` is its language, where that is not the caller's."""
     response = Response(orjson.dumps(value), content_type=media)
-    response.headers["Content-Language"] = language()
+    response.headers["Content-Language"] = spoken or language()
     response.headers["Vary"] = "Accept-Language"
     return response
 
 
-def language() -> str:
-    """The language that the caller accepts best; Dutch where he names none of ours."""
+def caller(service: Deployment) -> tuple[str, Client]:
+    """The client that calls, by name; in development mode nobody is authenticated.
+
+    Raises NotAuthenticated before a byte of the body is read.
+    """
+    if service.development:
+        return DEVELOPMENT, service.clients[DEVELOPMENT]
+    if service.identify is None:
+        raise NotAuthenticated
+    name = service.identify(request.headers.get("Authorization"), f"{service.public}{request.path}", service.now())
+    return name, service.clients[name]
+
+
+def language(client: Client | None = None) -> str:
+    """The client's configured language, else the one that the caller accepts best, else Dutch."""
+    if client and client.language:
+        return client.language
     accepted = [tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality]
     return next((tag for tag in accepted if tag in LANGUAGES), LANGUAGES[0])
 
@@ -110,5 +159,7 @@ def _secure(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     if response.status_code == 503:
         response.headers["Retry-After"] = "5"  # seconds
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -1,0 +1,187 @@
+"""The EHR's FHIR server for the tests: starts and stops it, loads its hospitals, and tells what it was asked."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from cds_content.screening import Screening
+from cds_service.clients import DEVELOPMENT, Client
+from cds_service.store import open_store
+from cds_service.web import Deployment, create_app
+from tests.ehr_server import TOKEN
+from tests.samples import call
+
+ROOT = Path(__file__).parent.parent
+BUDGET = 0.35  # seconds, for all that is fetched for one answer
+AUTHORIZATION = {
+    "access_token": TOKEN,
+    "token_type": "Bearer",
+    "expires_in": 300,
+    "scope": "user/Patient.read user/QuestionnaireResponse.read user/Condition.read user/Encounter.read",
+    "subject": "cds-service",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the FHIR server was asked: the path below its base, the parameters, and the headers in lower case."""
+
+    method: str
+    path: str
+    parameters: dict[str, str]
+    headers: dict[str, str]
+
+    @property
+    def kind(self) -> str:
+        return self.path.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One FHIR base of the server."""
+
+    server: str
+    mode: str
+    name: str
+
+    @property
+    def base(self) -> str:
+        return f"{self.server}/{self.mode}/{self.name}"
+
+    def load(self, *resources: Any, **settings: Any) -> None:
+        """Puts these resources in place of what it held, and forgets what was asked; `settings` are for its mode."""
+        held = {"resources": list(resources), **settings}
+        _line.put(f"{self.server}/control/{self.name}", json=held, timeout=10).raise_for_status()
+
+    def requests(self) -> list[Request]:
+        """Every request in its order; fails for one that names this hospital and is not below its base."""
+        home = f"/{self.mode}/{self.name}"
+        told = [one for one in _log(self.server)["requests"] if self.name in one["path"]]
+        assert [one["path"] for one in told if not f"{one['path']}/".startswith(f"{home}/")] == []
+        return [
+            Request(
+                one["method"],
+                one["path"].removeprefix(home).lstrip("/"),
+                dict(parse_qsl(one["query"])),
+                {name.lower(): value for name, value in one["headers"].items()},
+            )
+            for one in told
+        ]
+
+    def kinds(self) -> list[str]:
+        """The types that were asked for, in alphabetical order: keys are fetched in any order."""
+        return sorted(request.kind for request in self.requests())
+
+
+@dataclass(frozen=True)
+class Ehr:
+    """The running server, and the address of its canary."""
+
+    address: str
+    canary: str
+
+    def hospital(self, *resources: Any, mode: str = "open", **settings: Any) -> Hospital:
+        """A new base in this mode that holds these resources; what was asked before is forgotten."""
+        hospital = Hospital(self.address, mode, f"h-{uuid4().hex}")
+        hospital.load(*resources, **settings)
+        return hospital
+
+    def strayed(self) -> list[Any]:
+        """Who has called the canary."""
+        canary: list[Any] = _log(self.address)["canary"]
+        return canary
+
+
+_line = requests.Session()  # one connection for all that the tests themselves ask
+_line.trust_env = False
+
+
+def _log(address: str) -> Any:
+    return _line.get(f"{address}/control/log", timeout=10).json()
+
+
+def fetching(fhir_server: str, **members: Any) -> dict[str, Any]:
+    """A patient-view call without prefetch, with a FHIR server and a token for it; `members` replace."""
+    return call(**{"prefetch": {}, "fhirServer": fhir_server, "fhirAuthorization": AUTHORIZATION, **members})
+
+
+@contextmanager
+def connections() -> Iterator[list[str]]:
+    """Every host:port that this process looks up or connects to meanwhile, whatever the way."""
+    _install_hook()
+    heard: list[str] = []
+    _hearing.append(heard)
+    try:
+        yield heard
+    finally:
+        _hearing.remove(heard)
+
+
+_hearing: list[list[str]] = []
+
+
+@cache
+def _install_hook() -> None:
+    """Once: an audit hook can never be taken away."""
+    sys.addaudithook(_hear)
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        to = arguments[1] if event == "socket.connect" else arguments
+        for heard in _hearing:
+            heard.append(f"{to[0]}:{to[1]}")
+
+
+@pytest.fixture(scope="session", name="ehr")
+def ehr_server() -> Iterator[Ehr]:
+    command = [sys.executable, "-m", "tests.ehr_server", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            addresses = json.loads(process.stdout.readline())
+            yield Ehr(addresses["ehr"], addresses["canary"])
+        finally:
+            process.kill()
+
+
+ENDLESS = ("silent", "dripping-body", "dripping-headers")
+
+
+@pytest.fixture(autouse=True, name="patience")
+def ten_times_the_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine changes no result, unless the server never answers: then the budget is what it is."""
+    call = getattr(request.node, "callspec", None)
+    if not call or not str(call.params.get("mode", "")).endswith(ENDLESS):
+        monkeypatch.setattr("cds_service.fetch.BUDGET", 10 * BUDGET)
+
+
+class Serve(Protocol):
+    """Gives the service that may ask this base, and nobody else; `agreed` is what else its client was agreed with."""
+
+    def __call__(self, *bases: str, **agreed: Any) -> FlaskClient: ...
+
+
+@pytest.fixture(scope="session", name="serve")
+def service_with_fhir_servers(screening: Screening, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'decisions.sqlite'}")
+
+    def serve(*bases: str, **agreed: Any) -> FlaskClient:
+        clients = {DEVELOPMENT: Client(fhir_servers=bases, **agreed)}
+        app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", development=True, clients=clients))
+        app.testing = False  # so that an error of ours is answered as it is in use
+        return app.test_client()
+
+    return serve
