@@ -23,6 +23,7 @@ _ID = r"[A-Za-z0-9\-.]{1,64}"
 _STAFF = ("Practitioner/", "PractitionerRole/")
 Id = Annotated[str, Field(pattern=f"^{_ID}$")]
 User = Annotated[str, Field(pattern=f"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/{_ID}$")]
+Bundle = dict[str, Any] | Annotated[list[dict[str, Any]], Field(min_length=1)]  # a published sample has an array
 _CAMEL = ConfigDict(strict=True, frozen=True, alias_generator=to_camel)
 
 
@@ -63,9 +64,9 @@ class Context(BaseModel):
     patient_id: Id | None = None
     encounter_id: Id | None = None
     selections: tuple[str, ...] | None = Field(None, strict=False)
-    draft_orders: dict[str, Any] | None = None
-    appointments: dict[str, Any] | None = None
-    conditions: dict[str, Any] | None = None
+    draft_orders: Bundle | None = None
+    appointments: Bundle | None = None
+    conditions: Bundle | None = None
     questionnaire_response: dict[str, Any] | None = None
 
 
@@ -101,7 +102,7 @@ def read_request(body: Any, hooks: Iterable[str]) -> HookRequest:
         request = HookRequest.model_validate(_of_its_hook(body))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in fault["loc"]) or "body"
+        place = ".".join(str(part) for part in fault["loc"] if "[" not in str(part)) or "body"  # no types of Python
         wrong = fault["msg"].replace("tuple", "array").replace("dictionary", "object")  # JSON has no words of Python
         raise BadRequest(f"{place}: {wrong}; write it as the hook's definition says") from None
     if request.hook not in (offered := list(hooks)):

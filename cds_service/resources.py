@@ -31,11 +31,13 @@ def is_resource(part: Any) -> bool:
 
 
 def held(bundle: Any) -> list[tuple[str, Json]]:
-    """(fullUrl, resource) of each entry of a Bundle of the context, of Bundles within it, or of a resource by itself.
+    """(fullUrl, resource) of each entry of a Bundle of the context, of Bundles within it, or of bare resources.
 
     The published samples of the hooks have Bundles without a type, and resources that are not valid R4. What cannot be
     read is passed over; `is_damaged` tells.
     """
+    if isinstance(bundle, list):
+        return [pair for part in bundle for pair in held(part)]
     if is_resource(bundle) and bundle["resourceType"] != "Bundle":
         return [("", bundle)]
     entries = dicts(bundle.get("entry")) if isinstance(bundle, dict) else []
@@ -45,6 +47,8 @@ def held(bundle: Any) -> list[tuple[str, Json]]:
 
 def is_damaged(bundle: Any) -> bool:
     """Whether a Bundle of the context holds something that `held` passes over."""
+    if isinstance(bundle, list):
+        return any(not is_resource(part) or is_damaged(part) for part in bundle)
     if is_resource(bundle) and bundle["resourceType"] != "Bundle":
         return False
     entries = bundle.get("entry", []) if isinstance(bundle, dict) else None

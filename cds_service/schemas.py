@@ -106,8 +106,8 @@ def _context(service: Service, known: Json, said: Json) -> Json:
 
 def _given(member: Json) -> Json:
     """A member that may not be null."""
-    (choice,) = [one for one in member["anyOf"] if one != _NULL]
-    return {"description": member["description"], **choice}
+    choices = [one for one in member["anyOf"] if one != _NULL]
+    return {"description": member["description"], **(choices[0] if len(choices) == 1 else {"anyOf": choices})}
 
 
 def _prefetch(service: Service, said: Json) -> Iterator[tuple[str, Json]]:

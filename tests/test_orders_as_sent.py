@@ -22,8 +22,9 @@ def judged(client: FlaskClient, context: dict[str, Any], hook: str = "order-sign
 
 
 # Each row: why it is read, the draft orders.
-READ: list[tuple[str, dict[str, Any]]] = [
+READ: list[tuple[str, Any]] = [
     ("the order itself, in no Bundle", MRI),
+    ("an array", [BLOOD, MRI]),
     ("a Bundle without a type of resource", {"entry": [{"resource": MRI}]}),
     ("a Bundle in a Bundle", bundle(bundle(MRI))),
     ("an entry that is none beside it", {"resourceType": "Bundle", "entry": [{}, {"resource": MRI}]}),
@@ -42,12 +43,13 @@ READ: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("row", READ, ids=[row[0] for row in READ])
-def test_a_damaged_bundle_is_judged_where_it_can_be(row: tuple[str, dict[str, Any]], client: FlaskClient) -> None:
+def test_a_damaged_bundle_is_judged_where_it_can_be(row: tuple[str, Any], client: FlaskClient) -> None:
     assert judged(client, {"draftOrders": row[1]}) == ["imaging"]
 
 
 # Each row: why nobody can tell, the draft orders.
-UNREADABLE: list[tuple[str, dict[str, Any]]] = [
+UNREADABLE: list[tuple[str, Any]] = [
+    ("an array of references", ["ServiceRequest/mri"]),
     ("entries that are an object", {"resourceType": "Bundle", "entry": {"resource": MRI}}),
     ("an entry that is the order", {"resourceType": "Bundle", "entry": [MRI]}),
     ("an entry that holds null", {"resourceType": "Bundle", "entry": [{"resource": None}]}),
@@ -57,7 +59,7 @@ UNREADABLE: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("row", UNREADABLE, ids=[row[0] for row in UNREADABLE])
-def test_what_nobody_can_read_is_refused_and_not_silence(row: tuple[str, dict[str, Any]], client: FlaskClient) -> None:
+def test_what_nobody_can_read_is_refused_and_not_silence(row: tuple[str, Any], client: FlaskClient) -> None:
     for context in ({"draftOrders": row[1]}, {"draftOrders": row[1], "selections": ["ServiceRequest/mri"]}):
         hook = "order-select" if "selections" in context else "order-sign"
         refused = refusal_of(post(client, call(hook, context, response(ALARM))), 400)
