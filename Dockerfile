@@ -1,4 +1,4 @@
-# Not built or run yet. Needs BuildKit. Development mode only: there is no authentication (see README). To run it:
+# Not built or run yet. Needs BuildKit. To run it in development mode (nobody is authenticated; see README for the other):
 #   docker run -p 127.0.0.1:8080:8080 -e CDS_DEVELOPMENT=1 -e CDS_DEVELOPMENT_ANY_ADDRESS=1 \
 #       -e CDS_PUBLIC_URL=http://localhost:8080 IMAGE
 FROM python:3.11-slim AS build
