@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from cds_service.clients import read_clients
+from cds_service.clients import Client, read_clients
 from cds_service.errors import SettingsError
 from tests import tokens
+from tests.conftest import ROOT
 from tests.samples import CALM, call, response
 from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 
@@ -61,6 +62,15 @@ def test_a_mistake_in_clients_toml_is_named(row: tuple[str, str, str], tmp_path:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nobody\.toml"):
         read_clients(tmp_path / "nobody.toml")
+
+
+def test_the_file_that_the_docs_show_can_be_used(tmp_path: Path) -> None:
+    page = (ROOT / "docs/cds-hooks.md").read_text("utf-8")
+    shown = page.split("```toml\n")[1].split("```")[0]
+
+    client = read_clients(written(tmp_path, shown))["hospital-a"]
+
+    assert set(client.model_fields_set) == set(Client.model_fields)  # every setting is shown
 
 
 def test_without_a_file_there_is_the_client_of_development_mode_only() -> None:
