@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from time_machine import escape_hatch
 
 from cds_service.clients import Client, read_clients
 from cds_service.errors import SettingsError
@@ -120,7 +121,8 @@ def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_production_answers_a_signed_call_in_the_language_agreed_and_no_other(production: str) -> None:
     body = call(response(CALM | {"rf-saddle": "new"}))
-    signed = tokens.token(tokens.header(), tokens.claims(f"{PUBLIC}{SERVICE}"))
+    now = int(escape_hatch.time.time())  # the clock of the other process is not moved
+    signed = tokens.token(tokens.header(), tokens.claims(f"{PUBLIC}{SERVICE}", iat=now, exp=now + 300))
     bearer = {"Authorization": f"Bearer {signed}", "Accept-Language": "nl"}
 
     first = requests.post(production + SERVICE, json=body, headers=bearer, timeout=30)

@@ -377,7 +377,9 @@ def test_system_actions_and_choices_go_only_to_clients_that_agreed(
     }
     annotated = call("order-sign", {"draftOrders": bundle(action["resource"])}, response(CALM))
     assert "systemActions" not in post(agreed, annotated).get_json()
-    assert "systemActions" not in post(agreed, body | {"hook": "order-select"}).get_json()
+    selected = call("order-select", body["context"] | {"selections": ["ServiceRequest/mri"]}, response(CALM))
+    assert topics(cards_of(post(agreed, selected))) == ["imaging"]
+    assert "systemActions" not in post(agreed, selected).get_json()
     assert "systemActions" not in post(client, body).get_json()
     chosen = [one.get("actionSelectionBehavior") for one in post(agreed, choice).get_json()["cards"][0]["suggestions"]]
     assert chosen == ["any", "any", None]

@@ -150,6 +150,11 @@ SEVERAL: list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]], list[str]]
     ),
     ("so may one with another status", [(CALM, {}), (CALM, old(status="Completed"))], INCOMPLETE),
     ("so may one with an unreadable safety answer", [(CALM, {}), (CALM | {"rf-saddle": "nope"}, old())], INCOMPLETE),
+    (
+        "and its course of the pain does not count",
+        [(CALM, {}), (CALM | {"rf-saddle": "nope", "co-trend": "worse"}, old())],
+        INCOMPLETE,
+    ),
     ("so may one with a part that is not in the form", [(CALM, {}), (CALM | {"rf-sadle": "new"}, old())], INCOMPLETE),
     ("an older one with a gap holds none", [(CALM, {}), (CALM | {"rf-saddle": "unknown"}, old())], ["self-care"]),
     ("a newer one without subject stands in the way", [(CALM, old()), (CALM, {"subject": None})], INCOMPLETE),
