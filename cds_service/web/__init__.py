@@ -78,7 +78,8 @@ def create_app(service: Deployment) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes, app.url_map.merge_slashes = False, False
     if service.origins:  # never with credentials: a browser has none of ours to send along
-        CORS(app, origins=list(service.origins), allow_headers=["authorization", "content-type"], max_age=600)
+        headers = ["authorization", "content-type"]
+        CORS(app, origins=list(service.origins), allow_headers=headers, methods=["GET", "POST"], max_age=600)
     app.register_blueprint(hooks.routes(service))
     app.register_blueprint(feedback.routes(service))
     app.register_blueprint(fhir.routes(service))

@@ -485,6 +485,7 @@ def test_who_is_not_authenticated_learns_nothing_else(screening: Screening, stor
     assert {refusal_of(answer, 401) for answer in answers} == {"not authenticated"}
 
 
+@pytest.mark.requirement("FB-9")
 def test_a_card_on_which_nothing_is_heard_changes_nothing_and_neither_does_feedback(client: FlaskClient) -> None:
     first = cards_of(call(client, valid(HOOK, response(CALM | ALARM))))
     second = cards_of(call(client, valid(HOOK, response(CALM | ALARM))))
