@@ -7,6 +7,7 @@ patient: it stands in its column and nowhere else.
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -193,8 +194,16 @@ def _digest(value: Any) -> str:
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     """What is committed survives a power cut (FULL), readers and the writer do not wait for each other (WAL)."""
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {setting}")
+    until = time.monotonic() + BUSY
+    settings = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
+    while settings:
+        try:
+            connection.execute(f"PRAGMA {settings[0]}")
+            settings.pop(0)
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)  # seconds: to make a new file WAL, SQLite does not wait for others by itself
 
 
 def _refuse_earlier(connection: Connection) -> None:
