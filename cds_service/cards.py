@@ -34,14 +34,20 @@ def order_cards(screening: Screening, advices: Mapping[str, Advice], orders: Seq
     classes = {kind: _by_class(screening, advice) for kind, advice in advices.items()}
     if call.by_patient:
         return next((plain for shown in classes.values() if (plain := _plain_cards(screening, shown, call))), [])
+    wanted = [
+        (kind, card)
+        for name in ("doctor", "incomplete", "calm")
+        for kind, shown in classes.items()
+        for card in screening.orders[kind].card
+        if card.when == name and _calls(name, shown)
+    ]
     cards: list[Json] = []
-    for name in ("doctor", "incomplete", "calm"):
-        for kind, shown in classes.items():
-            for card in [card for card in screening.orders[kind].card if card.when == name and _calls(name, shown)]:
-                about = [order for order in orders if order.kind == kind]
-                again = any(name in one for one in list(classes.values())[: list(classes).index(kind)])
-                cards.append(_order_card(screening, advices[kind], about, card, call, again=again))
-    return cards[:MOST]
+    suggested: set[str] = set()
+    for kind, card in wanted[:MOST]:
+        about = [order for order in orders if order.kind == kind]
+        cards.append(_order_card(screening, advices[kind], about, card, call, again=card.when in suggested))
+        suggested.add(card.when)
+    return cards
 
 
 def _calls(name: str, shown: Mapping[str, object]) -> bool:

@@ -17,7 +17,7 @@ from cds_content.shapes import Json
 from cds_content.templates import fill
 from cds_content.translations import displays
 from cds_service import __version__, example_calls, schemas
-from cds_service.hooks import SPECIFICATION, discovery
+from cds_service.hooks import SPECIFICATION, templates
 
 _SAID = Path(__file__).with_name("contract.json")
 _MEDIA = ("application/json", "application/fhir+json")
@@ -45,7 +45,8 @@ class Offer:
         """Every service, once for each hook, with the name of its call."""
         pairs = [(screening, one) for screening, hooks in self.services.values() for one in hooks.values()]
         return [
-            (f"{screening.name}.{one.hook}", screening, _with_templates(screening, one)) for screening, one in pairs
+            (f"{screening.name}.{one.hook}", screening, one.model_copy(update={"prefetch": templates(screening, one)}))
+            for screening, one in pairs
         ]
 
     @property
@@ -64,12 +65,6 @@ def document(offer: Offer) -> Json:
         "examples": examples,
     }
     return dict(fill(said["document"], places | parts, "en"))
-
-
-def _with_templates(screening: Screening, service: Service) -> Service:
-    """The service with its prefetch templates as discovery writes them."""
-    (entry,) = discovery([("", screening, service)], "en", versions=False)["services"]
-    return service.model_copy(update={"prefetch": entry["prefetch"]})
 
 
 def _deployed(offer: Offer, said: Json) -> Json:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from cds_content.card_shapes import Coding, NamedCode
 from cds_content.screening import Screening
 from cds_content.shapes import Json
-from cds_service.errors import BadRequest
 from cds_service.hooks import Context
-from cds_service.resources import coded, held, is_damaged, system_of
+from cds_service.resources import coded, held, system_of
 
 _VOID = ("revoked", "cancelled", "noshow", "entered-in-error")  # statuses of what will not take place
 
@@ -35,8 +34,7 @@ def judged(
 ) -> list[Order]:
     """The orders of the call that the screening says something about, in the order sent.
 
-    Raises BadRequest when there is none and something could not be read: to pass over it would be silence. `more` adds
-    a client's own codes to a kind; an order with reasons, every one of them among `elsewhere`, is ignored.
+    `more` adds a client's own codes to a kind; an order with reasons, every one of them among `elsewhere`, is ignored.
     """
     named = {
         kind: {_key(one): one.display for one in [*table.codes, *more.get(kind, ())]}
@@ -44,11 +42,7 @@ def judged(
     }
     ours, other = {_key(one) for one in screening.texts.known_by}, {_key(one) for one in elsewhere}
     found = [_order(screening, resource, named) for resource in current(context)]
-    orders = [order for order in found if order and not _is_for_other(order.resource, ours, other)]
-    for place, bundle in (("draftOrders", context.draft_orders), ("appointments", context.appointments)):
-        if bundle is not None and not orders and is_damaged(bundle):
-            raise BadRequest(f'context.{place}: holds what is no resource; write each entry as {{"resource": ...}}')
-    return orders
+    return [order for order in found if order and not _is_for_other(order.resource, ours, other)]
 
 
 def current(context: Context) -> list[Json]:
@@ -74,7 +68,7 @@ def _local(reference: str) -> str:
 
 
 def _key(coding: Coding) -> tuple[str, str]:
-    return system_of({"system": coding.system}), coding.code
+    return system_of(coding.system), coding.code
 
 
 def _order(screening: Screening, resource: Json, named: Mapping[str, Mapping[tuple[str, str], str]]) -> Order | None:

@@ -57,21 +57,29 @@ def gather(
     partly = is_partial(prefetch["responses"]) if "responses" in prefetch else not by_context
     if partly and not ours:
         raise DataMissing(f"prefetch.responses: {_MISSING}")
-    stated = {repr(one.get("birthDate")): one.get("birthDate") for one in _of_type(prefetch, "patient", "Patient")}
-    birth_date = next(iter(stated.values())) if len(stated) == 1 else list(stated) or None  # that differ: unreadable
     read = [one for one in ours if one.get("status") != "entered-in-error"]
-    patient, server = request.context.patient_id, request.fhir_server
-    named = [names(one.get("subject"), patient, server) is True for one in read]
-    readings = [read_response(screening, *of, birth_date=birth_date, now=now) for of in zip(read, named, strict=True)]
-    readings = [
-        replace(reading, reference=None) if one is request.context.questionnaire_response else reading  # not in the EHR
-        for one, reading in zip(read, readings, strict=True)
-    ]
     doubts = {"partly-seen": partly, "entered-in-error": bool(ours) and not read}
+    birth_date = _birth_date(_of_type(prefetch, "patient", "Patient"))
     known = [*_of_type(prefetch, "conditions", "Condition"), *_of_type(prefetch, "encounter", "Encounter"), *orders]
     known += [resource for _, resource in held(request.context.conditions)]
-    complaint = any(names_complaint(screening, one) for one in known)
-    return Evidence(tuple(readings), tuple(doubt for doubt, holds in doubts.items() if holds), complaint)
+    return Evidence(
+        readings=tuple(_reading(screening, request, one, birth_date, now) for one in read),
+        doubts=tuple(doubt for doubt, holds in doubts.items() if holds),
+        complaint=any(names_complaint(screening, one) for one in known),
+    )
+
+
+def _birth_date(patients: Sequence[Json]) -> Any:
+    """What the Patient says of it; several that differ are a value that nobody can read."""
+    stated = {repr(one.get("birthDate")): one.get("birthDate") for one in patients}
+    return next(iter(stated.values())) if len(stated) == 1 else list(stated) or None
+
+
+def _reading(screening: Screening, request: HookRequest, response: Json, birth_date: Any, now: datetime) -> Reading:
+    named = names(response.get("subject"), request.context.patient_id, request.fhir_server) is True
+    reading = read_response(screening, response, named, birth_date=birth_date, now=now)
+    in_hand = response is request.context.questionnaire_response  # the EHR may not have it: nothing refers to it
+    return replace(reading, reference=None) if in_hand else reading
 
 
 def _in_hand(screening: Screening, request: HookRequest) -> list[Json]:
@@ -97,6 +105,6 @@ def _of_type(sent: Json, key: str, kind: str) -> list[Json]:
 def names_complaint(screening: Screening, resource: Json) -> bool:
     """A Condition that stands, an Encounter, an order or an appointment with a code by which the record knows it."""
     states = coded(resource.get("clinicalStatus")) | coded(resource.get("verificationStatus"))
-    known = {(system_of({"system": coding.system}), coding.code) for coding in screening.texts.known_by}
+    known = {(system_of(coding.system), coding.code) for coding in screening.texts.known_by}
     said = set().union(*(coded(resource.get(name)) for name in ("code", "reasonCode", "type")))
     return bool(said & known) and not {code for _, code in states} & set(_INACTIVE)

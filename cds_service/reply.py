@@ -9,11 +9,12 @@ from cds_service.advice import NO_ORDER, NO_SCREENING, Advice, decide
 from cds_service.cards import advice_cards, offer_cards, order_cards
 from cds_service.clients import Client
 from cds_service.details import Call
-from cds_service.errors import DataMissing
+from cds_service.errors import BadRequest, DataMissing
 from cds_service.fetch import completed
 from cds_service.hooks import HookRequest
 from cds_service.orders import Order, current, judged
 from cds_service.prefetch import Evidence, gather, names_complaint, refuse_others
+from cds_service.resources import is_damaged
 from cds_service.suggestions import annotations
 
 
@@ -31,8 +32,20 @@ class Asked:
 def reply(asked: Asked) -> tuple[Advice, Json]:
     """The advice, and the response with its cards.
 
-    Raises OtherPatient, BadRequest and DataMissing. Nothing is asked for orders that are not judged.
+    Raises OtherPatient, DataMissing, and BadRequest, also where there would be no card although a part of the context
+    cannot be read: that would be silence about what nobody has seen.
     """
+    advice, response = _replied(asked)
+    context = asked.request.context
+    bundles = {"draftOrders": context.draft_orders, "appointments": context.appointments}
+    for place, bundle in (bundles | {"conditions": context.conditions}).items():
+        if bundle is not None and not response["cards"] and is_damaged(bundle):
+            raise BadRequest(f'context.{place}: holds what is no resource; write each entry as {{"resource": ...}}')
+    return advice, response
+
+
+def _replied(asked: Asked) -> tuple[Advice, Json]:
+    """What follows from what can be read. Nothing is asked for orders that are not judged."""
     screening, request, client = asked.screening, asked.request, asked.client
     refuse_others(request, (request.prefetch or {}).values())
     if request.kind.about:

@@ -125,13 +125,13 @@ def coded(concepts: Any) -> set[tuple[str, str]]:
     found = set()
     for concept in dicts(_listed(concepts)):
         codings = dicts(_listed(concept.get("coding"))) if "coding" in concept else [concept]
-        found |= {(system_of(one), one["code"]) for one in codings if isinstance(one.get("code"), str)}
+        found |= {(system_of(one.get("system")), one["code"]) for one in codings if isinstance(one.get("code"), str)}
     return found
 
 
-def system_of(coding: Json) -> str:
-    """The code system as HL7 writes its URL: others use its OID, https, or a slash at the end."""
-    said = str(coding.get("system", "")).rstrip("/").replace("https://", "http://", 1)
+def system_of(named: Any) -> str:
+    """A code system as HL7 writes its URL: others use its OID, https, or a slash at the end."""
+    said = str(named).rstrip("/").replace("https://", "http://", 1)
     return _OIDS.get(said, said)
 
 

@@ -1,7 +1,6 @@
 """Feedback survives the end of the process: what was answered with 200 is there, once and in order, after `kill -9`."""
 
 import contextlib
-import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import requests
 from sqlalchemy import Engine, func, select
 
 from cds_service.store import cards, decisions, feedback, open_store
-from tests.test_commands import COMMAND, environment, free_port
+from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 
 SERVICE = "/cds-services/low-back-pain-patient-view"
 EXAMPLE = "/examples/new-bladder-problems"  # one card
@@ -29,23 +28,11 @@ def running(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     settings = environment(folder, CDS_DEVELOPMENT="1", CDS_PORT=str(port))
     process = subprocess.Popen([COMMAND, "serve"], env=settings, cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        _until_it_listens(port, process)
+        until_it_listens(port, process)
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
         process.wait(timeout=30)
-
-
-def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Waits for the port to open; fails as soon as the process ends."""
-    for _ in range(300):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
-            pytest.fail("the service ended at start")
-    pytest.fail("nothing listens")
 
 
 @pytest.fixture(name="store")

@@ -66,6 +66,23 @@ def test_what_nobody_can_read_is_refused_and_not_silence(row: tuple[str, Any], c
         assert "context.draftOrders" in refused
 
 
+def test_an_order_that_says_nothing_does_not_hide_one_that_nobody_can_read(client: FlaskClient) -> None:
+    """Physiotherapy and a calm screening: no card. The other entry may be a scan."""
+    both = {"resourceType": "Bundle", "entry": [{"resource": PHYSIO}, {"resource": None}]}
+
+    assert "context.draftOrders" in refusal_of(
+        post(client, call("order-sign", {"draftOrders": both}, response(CALM))), 400
+    )
+    assert judged(client, {"draftOrders": both}) == ["emergency-now"]
+
+
+def test_a_problem_that_nobody_can_read_is_not_silence(client: FlaskClient) -> None:
+    damaged = {"conditions": {"resourceType": "Bundle", "entry": [{"resource": "low back pain"}]}}
+
+    assert "context.conditions" in refusal_of(post(client, call("problem-list-item-create", damaged)), 400)
+    assert topics(cards_of(post(client, call("problem-list-item-create", damaged, response(CALM))))) == ["self-care"]
+
+
 LOST = {
     "an id that the order lacks": ["ServiceRequest/mri"],
     "a urn that the entry lacks": ["urn:uuid:1"],

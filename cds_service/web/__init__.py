@@ -32,7 +32,6 @@ _REFUSED = {
 }
 log = logging.getLogger("cds_service")
 
-
 Offered = Mapping[str, tuple[Screening, Mapping[str, Service]]]  # id → screening, and its service for each hook
 
 
@@ -64,9 +63,8 @@ class Deployment:
         for screening in self.screenings:
             for id_, service in screening.services.items():
                 if self.hooks is None or service.hook in self.hooks:
-                    found.setdefault(screening.name if self.grouped else id_, (screening, {}))[1][service.hook] = (
-                        service
-                    )
+                    _, hooks = found.setdefault(screening.name if self.grouped else id_, (screening, {}))
+                    hooks[service.hook] = service
         return found
 
 
