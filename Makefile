@@ -12,10 +12,10 @@ run: ## serve in development mode on 127.0.0.1:8080, with an embedded database
 test: ## format check, lint, types, content check and all tests
 	@scripts/environment $(PYTHON) test && scripts/test
 
-attack: ## send 10,000 generated requests made from the contract
+attack: ## 10,000 generated requests made from the contract; 50 rounds of killed writers on each database
 	@scripts/environment $(PYTHON) test && scripts/attack
 
-requirements: ## run the tests of the CDS Hooks requirements and write docs/requirements.md
+requirements: ## run all tests and write the pages of the requirements of CDS Hooks and FHIR
 	@scripts/environment $(PYTHON) test && .venv/bin/pytest tests --write-requirements
 
 check: ## check the content and clients.toml only

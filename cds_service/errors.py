@@ -1,5 +1,9 @@
 """Every way the service says no, as an OperationOutcome; the text goes to the caller and never holds what was sent."""
 
+from collections.abc import Sequence
+
+from cds_content.shapes import Json
+
 
 class ServiceError(Exception):
     status = 500
@@ -21,16 +25,46 @@ class NotAuthenticated(ServiceError):
         super().__init__("not authenticated")  # the same words for every cause: an attacker learns nothing
 
 
+class Forbidden(ServiceError):
+    status, code = 403, "forbidden"
+
+
 class NotFound(ServiceError):
     status, code = 404, "not-found"
+
+
+class NotAcceptable(ServiceError):
+    status, code = 406, "not-supported"
+
+
+class Conflict(ServiceError):
+    status, code = 409, "conflict"
+
+
+class Gone(ServiceError):
+    status, code = 410, "deleted"
 
 
 class DataMissing(ServiceError):
     status, code = 412, "required"
 
 
+class PreconditionFailed(ServiceError):
+    status, code = 412, "conflict"
+
+
 class UnsupportedMedia(ServiceError):
     status, code = 415, "not-supported"
+
+
+class Unprocessable(ServiceError):
+    """What was sent can be read but not taken; each of `issues` (OperationOutcome.issue) is one fault."""
+
+    status, code = 422, "business-rule"
+
+    def __init__(self, issues: Sequence[Json]) -> None:
+        super().__init__("what was sent cannot be taken; each issue names a fault")
+        self.issues = list(issues)
 
 
 class Unavailable(ServiceError):

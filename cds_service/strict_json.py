@@ -1,4 +1,7 @@
-"""JSON as RFC 8259 means it: UTF-8, no duplicate keys, no NaN or Infinity, bounded depth."""
+"""JSON as RFC 8259 means it: UTF-8, no duplicate keys, no NaN or Infinity, bounded depth, and no digit lost.
+
+The precision of a decimal has a meaning. Source: HL7 FHIR R4, "JSON representation", and data type decimal.
+"""
 
 import json
 from typing import Any
@@ -10,6 +13,17 @@ from cds_service.errors import BadRequest
 MAX_DEPTH = 64  # a FHIR resource nests about 20 deep; more is an attack on the stack
 
 
+class Number(float):
+    """A number with a fraction or an exponent; `digits` is how it was written."""
+
+    digits: str
+
+    def __new__(cls, written: str | float) -> "Number":
+        number = super().__new__(cls, written)
+        number.digits = str(written)
+        return number
+
+
 def read(body: bytes) -> Any:
     """The value that `body` holds.
 
@@ -17,7 +31,7 @@ def read(body: bytes) -> Any:
     """
     try:
         orjson.loads(body)  # refuses what json lets pass: NaN, Infinity, lone surrogates, a BOM
-        value = json.loads(body.decode(), object_pairs_hook=_object)
+        value = json.loads(body.decode(), object_pairs_hook=_object, parse_float=Number)
     except (ValueError, RecursionError):
         raise BadRequest(
             "body: not valid JSON; write UTF-8 JSON without NaN, Infinity, duplicate keys or huge numbers"
@@ -25,6 +39,22 @@ def read(body: bytes) -> Any:
     if _deeper_than(value, MAX_DEPTH):
         raise BadRequest(f"body: nested more than {MAX_DEPTH} deep; write a flatter body")
     return value
+
+
+def read_own(text: str | bytes) -> Any:
+    """What `write` wrote."""
+    return json.loads(text, parse_float=Number)
+
+
+def write(value: Any, *, pretty: bool = False) -> bytes:
+    """JSON of the value, in which each Number stands as it was read."""
+    return orjson.dumps(value, default=_digits, option=orjson.OPT_INDENT_2 if pretty else None)
+
+
+def _digits(value: Any) -> orjson.Fragment:
+    if not isinstance(value, Number):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    return orjson.Fragment(value.digits)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cds_service.store import open_store
 from cds_service.web import Deployment, create_app
 from tests.requirements.table import Outcomes
 
+pytest_plugins = ["tests.postgres"]
 ROOT = Path(__file__).parent.parent
 SERVICE = "/cds-services/low-back-pain-patient-view"
 

@@ -1,0 +1,76 @@
+"""What is looked for among the responses, as conditions in SQL. Source: FHIR R4, "Search" (token, uri, date)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, literal, literal_column, or_
+
+from cds_service.store.tables import Words, responses
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """Of each member any value counts, and all members that have values.
+
+    `questionnaire`: "url" is every version of it, "url|version" that one. `identifier`: "system|value", "|value" (it
+    has no system), "system|" (any value) or "value" (any system). `patient`: keyed hashes. `authored`: prefix (eq, ne,
+    lt, le, gt, ge, sa, eb) and the first and last moment named, all of them; an undated response matches none.
+    """
+
+    ids: tuple[str, ...] = ()
+    questionnaire: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    patient: tuple[str, ...] = ()
+    author: tuple[str, ...] = ()
+    identifier: tuple[str, ...] = ()
+    authored: tuple[tuple[str, datetime, datetime], ...] = ()
+
+
+def conditions(criteria: Criteria) -> Iterator[ColumnElement[bool]]:
+    """What a row must hold to match all of the criteria."""
+    columns = responses.c
+    plain = [
+        (columns.id, criteria.ids),
+        (columns.status, criteria.status),
+        (columns.patient, criteria.patient),
+        (columns.author, criteria.author),
+    ]
+    yield from (column.in_(values) for column, values in plain if values)
+    if criteria.questionnaire:
+        yield or_(*(_canonical(value) for value in criteria.questionnaire))
+    if criteria.identifier:
+        yield or_(*(_identified(value) for value in criteria.identifier))
+    yield from (_dated(*one) for one in criteria.authored)
+
+
+def _canonical(value: str) -> ColumnElement[bool]:
+    """LIKE would not do: in SQLite it takes capitals and small letters for the same."""
+    column, start = responses.c.questionnaire, f"{value}|"
+    begun = func.substr(column, 1, len(start)) == literal(start, Words)  # as the column: PostgreSQL refuses NUL
+    return column == value if "|" in value else or_(column == value, begun)
+
+
+def _identified(value: str) -> ColumnElement[bool]:
+    """The value is never empty, said as the index says it: else a database would not use that."""
+    system, bar, rest = value.partition("|")
+    column = responses.c.identifier_value
+    named = column != literal_column("''")
+    if not bar:
+        return and_(named, column == value)
+    right = [column == rest] if rest else []
+    return and_(named, responses.c.identifier_system == system, *right)
+
+
+def _dated(prefix: str, first: datetime, last: datetime) -> ColumnElement[bool]:
+    authored = responses.c.authored
+    return {
+        "eq": and_(authored >= first, authored <= last),
+        "ne": or_(authored < first, authored > last),
+        "lt": authored < first,
+        "eb": authored < first,
+        "le": authored <= last,
+        "gt": authored > last,
+        "sa": authored > last,
+        "ge": authored >= first,
+    }[prefix]

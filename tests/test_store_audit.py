@@ -1,0 +1,77 @@
+"""The events of a client, and of no other, are found by number, patient and time."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from cds_service.errors import Unavailable
+from cds_service.store import Act, audit_events, events, note, open_store
+from tests.store_samples import NOW, OTHER, PATIENT, kept
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module", name="log")
+def _log(shared_url: str) -> Iterator[Engine]:
+    """Five events of one client, a minute apart, about two patients in turn; and two of others at the same time."""
+    store = open_store(shared_url)
+    for number in range(5):
+        note(store, Act("hospital", NOW + number * MINUTE, "u", (PATIENT, OTHER)[number % 2]), "R", f"w{number}")
+    note(store, Act("other-hospital", NOW, "u", PATIENT), "R", "theirs")
+    note(store, Act("hospital north", NOW, "u", PATIENT), "R", "of a tenant")
+    yield store
+    store.dispose()
+
+
+FOUND: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "all, newest first": ({}, [4, 3, 2, 1, 0]),
+    "of a patient": ({"patient": OTHER}, [3, 1]),
+    "of nobody": ({"patient": ""}, []),
+    "since": ({"since": NOW + 3 * MINUTE}, [4, 3]),
+    "until": ({"until": NOW + MINUTE}, [1, 0]),
+    "between": ({"since": NOW + MINUTE, "until": NOW + 2 * MINUTE}, [2, 1]),
+    "of a patient since": ({"since": NOW + MINUTE, "patient": PATIENT}, [4, 2]),
+    "no such number": ({"id": 10**30}, []),
+    "number 0": ({"id": 0}, []),
+}
+
+
+@pytest.mark.requirement("S-14")
+@pytest.mark.parametrize(("wanted", "expected"), FOUND.values(), ids=FOUND)
+def test_a_client_finds_its_own_events(log: Engine, wanted: dict[str, Any], expected: list[int]) -> None:
+    total, found = events(log, "hospital", **wanted, count=10, after=0)
+
+    assert [row["what"] for row in found] == [f"w{number}" for number in expected]
+    assert total == len(expected)
+
+
+def test_an_event_is_read_by_its_number_by_its_own_client_only(log: Engine) -> None:
+    _, (newest, *_) = events(log, "hospital", count=1, after=0)
+
+    assert events(log, "hospital", id=newest["id"], count=1, after=0) == (1, [newest])
+    assert events(log, "other-hospital", id=newest["id"], count=1, after=0) == (0, [])
+
+
+def test_events_come_in_pages(log: Engine) -> None:
+    pages = [events(log, "hospital", count=2, after=after) for after in (0, 2, 4, 6, 10**30)]
+
+    assert [[row["what"] for row in page] for _, page in pages] == [["w4", "w3"], ["w2", "w1"], ["w0"], [], []]
+    assert {total for total, _ in pages} == {5}
+
+
+def test_an_event_may_say_that_what_was_asked_failed(store: Engine) -> None:
+    note(store, Act("hospital", NOW), "E", "$process-response", "8")
+
+    assert [(row["what"], row["outcome"]) for row in kept(store, audit_events)] == [("$process-response", "8")]
+
+
+def test_what_cannot_be_recorded_is_said_and_events_that_cannot_be_read_are_never_none(store: Engine) -> None:
+    audit_events.drop(store)
+
+    with pytest.raises(Unavailable):
+        note(store, Act("hospital", NOW), "R", "x")
+    with pytest.raises(Unavailable):
+        events(store, "hospital", count=1, after=0)
