@@ -32,7 +32,7 @@ _SIGNATURES.max_header_length = MAX_TOKEN
 log = logging.getLogger(__name__)
 
 FirstUse = Callable[[str, str, datetime], bool]  # issuer, jti, until when it is to be remembered
-Identify = Callable[[str | None, str, datetime], str]  # Authorization header, URL called, now → client
+Identify = Callable[[str | None, str, datetime], str]  # Authorization header, URL called, now → owner
 _Words = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
 
 
@@ -71,7 +71,9 @@ class _Token:
 def authenticator(
     clients: Mapping[str, Client], folder: Path, first_use: FirstUse, *, https_only: bool = True
 ) -> Identify:
-    """Gives the function that names the client of a call, or raises NotAuthenticated: one text for every cause.
+    """Gives the function that names the owner of a call, or raises NotAuthenticated: one text for every cause.
+
+    The owner is the client's name, with its tenant after a blank when the token names one.
 
     `folder` is where a relative `jwks` stands. `first_use(issuer, jti, until)` is True only the first time; it is asked
     when all else holds, so that nobody can use up the jti of another. Raises SettingsError for keys that are unusable.
@@ -90,7 +92,7 @@ def authenticator(
         except _Refused as reason:
             log.warning("not authenticated, client %s: %s", name, reason)
             raise NotAuthenticated from None
-        return name
+        return f"{name} {token.claims.tenant}".rstrip()
 
     return identify
 

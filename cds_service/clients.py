@@ -6,7 +6,7 @@ A client is known by the issuer of its JWT. In development mode nobody is authen
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, RootModel
 
@@ -16,6 +16,7 @@ from cds_content.shapes import LANGUAGES, Table
 from cds_service.errors import SettingsError
 
 DEVELOPMENT = "development"
+Role = Literal["client", "auditor", "operator"]
 
 
 def _language(code: str) -> str:
@@ -34,24 +35,29 @@ class Client(Table):
     issuer: str = ""
     jwks: str = ""  # a file beside clients.toml, or an https URL
     jku: str = ""  # accepted in a token beside that URL; never fetched
-    tenants: frozenset[str] = frozenset()  # accepted tenants; empty: a token with a tenant is refused
+    tenants: frozenset[Annotated[str, Field(pattern=r"^\S(.*\S)?$")]] = (
+        frozenset()
+    )  # empty: a token that names one is refused
+    roles: frozenset[Role] = frozenset({"client"})
     language: Annotated[str, AfterValidator(_language)] = ""  # empty: as Accept-Language says
     reader: Literal["clinician", "gp"] = "clinician"  # "gp": no referral to the GP is suggested
     fhir_servers: tuple[Annotated[str, Field(pattern=r"^https?://[^\s?#@\\]+[^\s?#@/\\]$")], ...] = ()
     open_fhir_servers: bool = False  # whether they may be asked without a token
+    responses: Literal["", "submitted"] = ""  # "submitted": it hands us responses by FHIR, and sends none along
     system_actions: bool = False
     action_selection_behavior: bool = False
     orders: Mapping[str, tuple[NamedCode, ...]] = {}
     other_reasons: tuple[Coding, ...] = ()
 
 
+EVERYTHING = Client(roles=frozenset(get_args(Role)))  # the client of development mode, unless clients.toml names it
 Clients = RootModel[dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], Client]]
 
 
 def read_clients(path: Path | None) -> dict[str, Client]:
     """The clients by name, "development" always among them. Raises SettingsError with every mistake in the file."""
     if path is None:
-        return {DEVELOPMENT: Client()}
+        return {DEVELOPMENT: EVERYTHING}
     files = Files(path.parent, PUBLISHED_BASE)
     read = files.toml(path, Clients)
     clients = read.root if read else {}
@@ -63,4 +69,4 @@ def read_clients(path: Path | None) -> dict[str, Client]:
             files.wrong(path, f"{name}.issuer", "is also that of another client; write one issuer per client")
     if files.mistakes:
         raise SettingsError("\n".join(f"CDS_CLIENTS: {mistake}" for mistake in files.mistakes))
-    return {DEVELOPMENT: Client()} | clients
+    return {DEVELOPMENT: EVERYTHING} | clients

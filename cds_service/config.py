@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cds_service.clients import Client
@@ -11,6 +11,8 @@ from cds_service.errors import SettingsError
 
 PACKAGE = Path(__file__).parent
 HOME = PACKAGE / "content" if (PACKAGE / "content").is_dir() else PACKAGE.parent  # in the wheel, else in the checkout
+
+KEY_LENGTH = 32  # characters of the key of the patient hash; "openssl rand -hex 32" gives 64
 
 
 class Settings(BaseSettings):
@@ -25,6 +27,11 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///cds-service.sqlite"
     fresh_days: int = Field(7, ge=1, le=30)
     alarm_days: int = Field(30, ge=7, le=365)
+    keep_response_days: int = Field(30, ge=1, le=365)
+    keep_record_days: int = Field(
+        1830, ge=30
+    )  # days that always cover five years, the least that Dutch law asks of a care record's log
+    patient_key: SecretStr = SecretStr("development")
     clients: Path | None = None
     hooks: str = Field("all", pattern=r"^[a-z0-9.,-]+$")
     group_services: bool = False
@@ -37,6 +44,11 @@ class Settings(BaseSettings):
     @property
     def public(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def has_patient_key(self) -> bool:
+        """Whether there is a key that nobody can guess."""
+        return len(self.patient_key.get_secret_value()) >= KEY_LENGTH
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -54,6 +66,9 @@ def read_settings() -> Settings:
         raise SettingsError(f"CDS_{str(fault['loc'][0]).upper()}: {fault['msg']}") from None
     if settings.fresh_days > settings.alarm_days:
         raise SettingsError("CDS_FRESH_DAYS: is more than CDS_ALARM_DAYS; alarms must count at least as long")
+    if settings.keep_response_days < settings.alarm_days:
+        least = f"write {settings.alarm_days} or more, as CDS_ALARM_DAYS says"
+        raise SettingsError(f"CDS_KEEP_RESPONSE_DAYS: would remove alarms that still count; {least}")
     return settings
 
 
@@ -76,6 +91,8 @@ def _unsafe_production(settings: Settings, clients: Mapping[str, Client], signed
             return f"CDS_CLIENTS: {name}.fhir-servers: is not https; write https, or set CDS_DEVELOPMENT=1"
     if not any(client.issuer for client in clients.values()):
         return "CDS_CLIENTS: no client can be authenticated; write one with issuer and jwks, or set CDS_DEVELOPMENT=1"
+    if not settings.has_patient_key:
+        return f"CDS_PATIENT_KEY: is missing or short; write a secret of {KEY_LENGTH} characters or more, and keep it"
     if not settings.public.startswith("https://"):
         return "CDS_PUBLIC_URL: is not https; write the https address that clients call, or set CDS_DEVELOPMENT=1"
     if not signed and not settings.allow_unsigned:

@@ -33,7 +33,8 @@ def completed(request: HookRequest, templates: Mapping[str, str], client: Client
         return sent
     until = time.monotonic() + BUDGET
     read = partial(get, headers=_headers(request), until=until)
-    queries = {key: query for key in templates if key not in sent and (query := _query(templates[key], request))}
+    asked = templates.keys() - sent.keys() - ({"responses"} if client.responses == "submitted" else set())
+    queries = {key: query for key in templates if key in asked and (query := _query(templates[key], request))}
     found = sent | dict.fromkeys(queries, FAILED)
 
     def keep(key: str) -> Keep:

@@ -19,7 +19,7 @@ from cds_service.responses import Reading, belongs, read_response
 _INACTIVE = ("inactive", "remission", "resolved", "refuted", "entered-in-error")
 _MISSING = (
     "not sent or not to be had; send the QuestionnaireResponses, or null or an empty Bundle when there are none,"
-    " or let them be fetched (fhirServer as agreed, and fhirAuthorization)"
+    " or let them be fetched (fhirServer as agreed, and fhirAuthorization), or submit them to /fhir"
 )
 
 
@@ -43,8 +43,25 @@ def refuse_others(request: HookRequest, values: Iterable[Any]) -> None:
         raise OtherPatient("the call holds a resource of another patient; send this patient's resources only")
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """The responses to our form that the client handed to us for this patient, and the address where it can read them.
+
+    With `instead`, a key that is absent from the prefetch says nothing: the client hands all responses to us.
+    """
+
+    responses: tuple[Json, ...] = ()
+    address: str = ""
+    instead: bool = False
+
+
 def gather(
-    screening: Screening, request: HookRequest, prefetch: Json, orders: Sequence[Json], now: datetime
+    screening: Screening,
+    request: HookRequest,
+    prefetch: Json,
+    orders: Sequence[Json],
+    submitted: Submitted,
+    now: datetime,
 ) -> Evidence:
     """The evidence of one call: `prefetch` is what was sent and fetched, `orders` are the orders that are judged.
 
@@ -53,20 +70,39 @@ def gather(
     """
     sent = _of_type(prefetch, "responses", "QuestionnaireResponse")
     ours = [one for one in [*_in_hand(screening, request), *sent] if belongs(one, screening)]
+    handed = submitted.responses
     by_context = request.context.questionnaire_response is not None
-    partly = is_partial(prefetch["responses"]) if "responses" in prefetch else not by_context
-    if partly and not ours:
+    partly = is_partial(prefetch["responses"]) if "responses" in prefetch else not (by_context or submitted.instead)
+    if partly and not ours and not handed:
         raise DataMissing(f"prefetch.responses: {_MISSING}")
-    read = [one for one in ours if one.get("status") != "entered-in-error"]
-    doubts = {"partly-seen": partly, "entered-in-error": bool(ours) and not read}
     birth_date = _birth_date(_of_type(prefetch, "patient", "Patient"))
+    of_record = [_reading(screening, request, one, birth_date, now) for one in _standing(ours)]
+    of_ours = [_handed(screening, one, submitted.address, birth_date, now) for one in _standing(handed)]
+    readings = [*of_record, *_not_known_to(of_record, of_ours)]
+    doubts = {"partly-seen": partly, "entered-in-error": bool(ours or handed) and not readings}
     known = [*_of_type(prefetch, "conditions", "Condition"), *_of_type(prefetch, "encounter", "Encounter"), *orders]
     known += [resource for _, resource in held(request.context.conditions)]
     return Evidence(
-        readings=tuple(_reading(screening, request, one, birth_date, now) for one in read),
+        readings=tuple(readings),
         doubts=tuple(doubt for doubt, holds in doubts.items() if holds),
         complaint=any(names_complaint(screening, one) for one in known),
     )
+
+
+def _standing(responses: Sequence[Json]) -> list[Json]:
+    return [one for one in responses if one.get("status") != "entered-in-error"]
+
+
+def _handed(screening: Screening, response: Json, address: str, birth_date: Any, now: datetime) -> Reading:
+    """A response that was submitted: its subject was compared then, and it is read at our address, not the EHR's."""
+    reading = read_response(screening, response, True, birth_date=birth_date, now=now)
+    return replace(reading, reference=reading.reference and f"{address}/{reading.reference}")
+
+
+def _not_known_to(record: Sequence[Reading], submitted: Sequence[Reading]) -> list[Reading]:
+    """The submitted ones that are no copy of one in hand: a copy counts once, and no alarm is lost."""
+    known = [replace(one, reference=None) for one in record]
+    return [one for one in submitted if replace(one, reference=None) not in known]
 
 
 def _birth_date(patients: Sequence[Json]) -> Any:

@@ -1,6 +1,6 @@
 """One call answered: prefetch → responses → findings → advice → cards. What the web and the records both need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cds_content.screening import Screening
@@ -13,20 +13,25 @@ from cds_service.errors import BadRequest, DataMissing
 from cds_service.fetch import completed
 from cds_service.hooks import HookRequest
 from cds_service.orders import Order, current, judged
-from cds_service.prefetch import Evidence, gather, names_complaint, refuse_others
+from cds_service.prefetch import Evidence, Submitted, gather, names_complaint, refuse_others
 from cds_service.resources import is_damaged
+from cds_service.responses import belongs
 from cds_service.suggestions import annotations
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A call to a service: its screening and prefetch templates, the request, the client, for whom the cards are."""
+    """A call to a service: its screening and prefetch templates, the request, the client, for whom the cards are.
+
+    `submitted` gives the responses that the client handed to us for the patient of the call; it is asked when needed.
+    """
 
     screening: Screening
     templates: Mapping[str, str]
     request: HookRequest
     client: Client
     call: Call
+    submitted: Callable[[], Sequence[Json]] = tuple
 
 
 def reply(asked: Asked) -> tuple[Advice, Json]:
@@ -61,7 +66,15 @@ def _replied(asked: Asked) -> tuple[Advice, Json]:
 def _evidence(asked: Asked, orders: Sequence[Order] = ()) -> Evidence:
     prefetch = completed(asked.request, asked.templates, asked.client)
     refuse_others(asked.request, prefetch.values())
-    return gather(asked.screening, asked.request, prefetch, [order.resource for order in orders], asked.call.now)
+    resources = [order.resource for order in orders]
+    return gather(asked.screening, asked.request, prefetch, resources, _submitted(asked), asked.call.now)
+
+
+def _submitted(asked: Asked) -> Submitted:
+    """What the client handed to us. One with no FHIR server that we may ask has handed us what there is."""
+    responses = tuple(one for one in asked.submitted() if belongs(one, asked.screening))
+    instead = asked.client.responses == "submitted" or bool(responses and not asked.client.fhir_servers)
+    return Submitted(responses, f"{asked.call.public}/fhir", instead)
 
 
 def _advice(screening: Screening, evidence: Evidence, *doubts: str) -> Advice:

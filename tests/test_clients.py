@@ -19,7 +19,7 @@ from tests.test_commands import COMMAND, environment, free_port, until_it_listen
 PUBLIC = "https://cds.example.org"
 SERVICE = "/cds-services/low-back-pain-patient-view"
 AGREED = f'[ehr]\nissuer = "{tokens.ISSUER}"\njwks = "ehr.json"\nlanguage = "en"\n'
-PRODUCTION = {"CDS_PUBLIC_URL": PUBLIC, "CDS_ALLOW_UNSIGNED": "1"}
+PRODUCTION = {"CDS_PUBLIC_URL": PUBLIC, "CDS_ALLOW_UNSIGNED": "1", "CDS_PATIENT_KEY": "0123456789abcdef" * 2}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -88,6 +88,8 @@ REFUSED: list[tuple[str, str, dict[str, str], str]] = [
     ("content that nobody signed", AGREED, {"CDS_ALLOW_UNSIGNED": "0"}, "CDS_ALLOW_UNSIGNED"),
     ("a hook that is not there", AGREED, {"CDS_HOOKS": "patient-view,order-sing"}, "order-sign"),
     ("orders of no kind", AGREED + "[ehr.orders]\nimagin = []", {}, "imaging"),
+    ("no key for the patient hash", AGREED, {"CDS_PATIENT_KEY": ""}, "CDS_PATIENT_KEY"),
+    ("a short key for the patient hash", AGREED, {"CDS_PATIENT_KEY": "secret"}, "CDS_PATIENT_KEY"),
     ("origins that are all", AGREED, {"CDS_ORIGINS": "*"}, "CDS_ORIGINS"),
 ]
 

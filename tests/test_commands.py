@@ -121,6 +121,16 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         DEVELOPMENT | {"CDS_FRESH_DAYS": "20", "CDS_ALARM_DAYS": "10"},
         "CDS_FRESH_DAYS",
     ),
+    (
+        "alarms that count longer than they are kept",
+        DEVELOPMENT | {"CDS_KEEP_RESPONSE_DAYS": "29"},
+        "CDS_KEEP_RESPONSE_DAYS: would remove alarms that still count; write 30 or more",
+    ),
+    (
+        "alarms that count longer, and are kept as long as before",
+        DEVELOPMENT | {"CDS_ALARM_DAYS": "90"},
+        "CDS_KEEP_RESPONSE_DAYS: would remove alarms that still count; write 90 or more",
+    ),
     ("a public URL that is none", DEVELOPMENT | {"CDS_PUBLIC_URL": "ehr"}, "CDS_PUBLIC_URL"),
     ("a canonical base with a bar", DEVELOPMENT | {"CDS_CANONICAL_BASE": "https://x|y"}, "CDS_CANONICAL_BASE"),
     ("a database out of reach", DEVELOPMENT | {"CDS_DATABASE_URL": "sqlite:////no/such/d"}, "CDS_DATABASE_URL"),

@@ -74,7 +74,10 @@ def kept(store: Engine) -> list[tuple[str, ...]]:
     """Card, outcome and time of every row, in the order in which they came."""
     query = select(feedback.c.card, feedback.c.outcome, feedback.c.outcome_timestamp).order_by(feedback.c.id)
     with store.connect() as connection:
-        return [(card, outcome, f"{time.isoformat()}Z") for card, outcome, time in connection.execute(query)]
+        return [
+            (card, outcome, time.isoformat().replace("+00:00", "Z"))
+            for card, outcome, time in connection.execute(query)
+        ]
 
 
 def test_feedback_before_and_after_a_kill_is_kept_once_and_in_order(tmp_path: Path, store: Engine) -> None:

@@ -4,11 +4,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
+from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
@@ -39,10 +42,26 @@ def serving(screening: Screening, folder: Path, **parts: Any) -> Iterator[FlaskC
     It is in development mode unless it can authenticate.
     """
     parts.setdefault("development", "identify" not in parts)
-    store = open_store(f"sqlite:///{folder / 'served.sqlite'}")
-    app = create_app(Deployment((screening,), store, parts.pop("public", "http://127.0.0.1:8080"), **parts))
+    store = store_in(folder / "served.sqlite")
+    screenings, public = parts.pop("screenings", (screening,)), parts.pop("public", "http://127.0.0.1:8080")
+    app = create_app(Deployment(screenings, store, public, **parts))
     yield app.test_client()
     store.dispose()
+
+
+def store_in(path: Path) -> Engine:
+    """The database at `path`; a new one begins as a copy, because to make its tables anew takes ten times as long."""
+    if not path.exists():
+        path.write_bytes(_new_database())
+    return open_store(f"sqlite:///{path}")
+
+
+@cache
+def _new_database() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "new.sqlite"
+        open_store(f"sqlite:///{path}").dispose()
+        return path.read_bytes()
 
 
 def send(client: FlaskClient, body: Any, language: str = "nl") -> TestResponse:

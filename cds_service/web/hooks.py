@@ -1,13 +1,16 @@
 """/cds-services: discovery, and one route for every service."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from flask import Blueprint, Response
 
 from cds_service.details import Call
 from cds_service.errors import NotFound
 from cds_service.hooks import discovery, read_request, templates
 from cds_service.reply import Asked, reply
-from cds_service.store import decision, record
-from cds_service.web import Deployment, answer, body, caller, language
+from cds_service.store import Act, decision, of_patient, record
+from cds_service.web import Deployment, answer, body, caller, hash_patient, language, recorded_user
 
 
 def routes(service: Deployment) -> Blueprint:
@@ -22,12 +25,12 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         """HTTP → hooks → prefetch → answers → findings → advice → cards → HTTP, and the decision is recorded."""
-        name, client = caller(service)
+        who = caller(service)
         if service_id not in service.offered:
             raise NotFound("no such service; GET /cds-services lists them")
         screening, hooks = service.offered[service_id]
         request = read_request(body(), hooks)
-        about, spoken, now = request.context, language(client), service.now()
+        about, spoken, now = request.context, language(who.client), service.now()
         to = Call(
             patient=about.patient_id,
             user=about.user_id,
@@ -36,12 +39,22 @@ def routes(service: Deployment) -> Blueprint:
             now=now,
             public=service.public,
             new_uuid=service.new_uuid,
-            gp=client.reader == "gp",
-            choices=client.action_selection_behavior,
+            gp=who.client.reader == "gp",
+            choices=who.client.action_selection_behavior,
         )
-        advice, response = reply(Asked(screening, templates(screening, hooks[request.hook]), request, client, to))
-        row = decision(screening, name, service_id, request.hook_instance, advice)
-        record(service.store, row, response["cards"], now)
+        patient = hash_patient(service, who.owner, about.patient_id) if about.patient_id else ""
+        known = patient and _is_theirs(request.fhir_server, who.client.fhir_servers)
+        submitted = partial(of_patient, service.store, who.owner, patient) if known else tuple
+        queries = templates(screening, hooks[request.hook])
+        advice, response = reply(Asked(screening, queries, request, who.client, to, submitted))
+        user = recorded_user(service, who.owner, about.user_id)
+        act = Act(who.owner, now, user, patient, request.hook_instance)
+        record(service.store, act, decision(screening, act, service_id, advice), response["cards"])
         return answer(response, spoken=spoken)
 
     return blueprint
+
+
+def _is_theirs(server: str | None, agreed: Sequence[str]) -> bool:
+    """Whether the patient of a call is of the server whose patients the client submits about: ids repeat elsewhere."""
+    return not server or not agreed or server.rstrip("/") in agreed

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from cds_content.screening import Screening
 from cds_service.clients import Client, read_clients
@@ -215,7 +216,7 @@ fhir-servers = ["https://ehr.example/fhir", "{scheme}://ehr.example/archive"]
 def test_in_production_a_server_over_http_cannot_be_agreed_on(tmp_path: Path, scheme: str, development: bool) -> None:
     (tmp_path / "clients.toml").write_text(CLIENTS.format(scheme=scheme))
     clients = read_clients(tmp_path / "clients.toml")
-    settings = Settings(public_url="https://cds.example", development=development)
+    settings = Settings(public_url="https://cds.example", patient_key=SecretStr("k" * 32), development=development)
 
     if scheme == "http" and not development:
         with pytest.raises(SettingsError, match=r"ehr-1\.fhir-servers"):

@@ -136,10 +136,11 @@ def test_a_call_leaves_one_record_that_can_be_traced_and_tells_nothing_of_the_pa
 ) -> None:
     with serving(screening, tmp_path) as client, caplog.at_level("DEBUG"):
         cards = cards_of(call(client, _personal(hook)))
-        (record,) = _records(tmp_path, "zz-instance-1")
+        record, event = _records(tmp_path, "zz-instance-1")
         kept = _everything(tmp_path)
     told = [f"low-back-pain-{hook.rpartition('.')[2]}", screening.canonical, screening.hash, "emergency-now", "R02"]
     assert [one for one in told if one not in record] == []
+    assert "Practitioner/gp-1" in event
     assert cards
     assert [card["uuid"] for card in cards if card["uuid"] not in kept] == []
     assert [what for what, text in PERSONAL.items() if str(text) in kept or str(text) in caplog.text] == []
@@ -155,7 +156,7 @@ def _personal(hook: str) -> Json:
 
 
 def _records(folder: Path, instance: str) -> list[str]:
-    """The rows of the database that name the instance, each as text."""
+    """The rows of the database that name the instance, each as text: the decision, and its AuditEvent."""
     return [row for row in _everything(folder).splitlines() if instance in row]
 
 
@@ -174,4 +175,4 @@ def test_a_call_without_cards_is_recorded_too(screening: Screening, tmp_path: Pa
     empty = {"appointment-book": {"appointments": collection()}}.get(hook, {"draftOrders": collection()})
     with serving(screening, tmp_path) as client:
         assert cards_of(call(client, valid(hook, **empty) | {"hookInstance": "zz-instance-2"})) == []
-        assert len(_records(tmp_path, "zz-instance-2")) == 1
+        assert len(_records(tmp_path, "zz-instance-2")) == 2

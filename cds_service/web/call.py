@@ -1,0 +1,91 @@
+"""One call over HTTP: who calls, in which language, what was sent, and JSON as the answer."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, request
+
+from cds_content.shapes import LANGUAGES
+from cds_service import strict_json
+from cds_service.clients import DEVELOPMENT, Client, Role
+from cds_service.errors import Forbidden, NotAuthenticated, UnsupportedMedia
+from cds_service.web.deployment import Deployment
+
+FHIR_JSON = "application/fhir+json"
+_NO_STAFF = ("Patient", "RelatedPerson")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls. `owner` is the client and its tenant, if any: what every row of the database belongs to."""
+
+    owner: str
+    client: Client
+
+    @property
+    def name(self) -> str:
+        return self.owner.partition(" ")[0]
+
+
+def caller(service: Deployment, role: Role = "client") -> Caller:
+    """Who calls; in development mode nobody is authenticated.
+
+    Raises NotAuthenticated before a byte of the body is read, and Forbidden for a client without the role.
+    """
+    owner = DEVELOPMENT if service.development else _identified(service)
+    who = Caller(owner, service.clients[owner.partition(" ")[0]])
+    if role not in who.client.roles:
+        raise Forbidden(f"this address is for clients with the role {role!r}; have it added to clients.toml")
+    return who
+
+
+def _identified(service: Deployment) -> str:
+    if service.identify is None:
+        raise NotAuthenticated
+    return service.identify(request.headers.get("Authorization"), f"{service.public}{request.path}", service.now())
+
+
+def hash_patient(service: Deployment, owner: str, patient: str) -> str:
+    """What stands for the patient with this id on the FHIR server of this owner, in the records of this service."""
+    return hashed(service.patient_key, owner, patient)
+
+
+def hashed(key: bytes, owner: str, patient: str) -> str:
+    """The keyed hash of a patient: nobody without the key can tell who it is. The same id of two owners gives two."""
+    return hmac.new(key, f"{owner}\n{patient}".encode(), hashlib.sha256).hexdigest()
+
+
+def recorded_user(service: Deployment, owner: str, user: str | None) -> str:
+    """The user, a relative reference, as the records of this service name them; empty where nobody is named.
+
+    A patient or a relative who uses the client is there by the keyed hash of their id, staff as the client named them.
+    """
+    kind, _, id_ = (user or "").partition("/")
+    return f"{kind}/{hash_patient(service, owner, id_)}" if kind in _NO_STAFF else user or ""
+
+
+def answer(value: Any, *, media: str = "application/json", spoken: str = "") -> Response:
+    """`value` as JSON; `spoken` is its language, where that is not the caller's."""
+    response = Response(strict_json.write(value), content_type=media)
+    response.headers["Content-Language"] = spoken or language()
+    response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def language(client: Client | None = None) -> str:
+    """The client's configured language, else the one that the caller accepts best, else Dutch."""
+    if client and client.language:
+        return client.language
+    accepted = [tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality]
+    return next((tag for tag in accepted if tag in LANGUAGES), LANGUAGES[0])
+
+
+def body() -> Any:
+    """The JSON that was sent. Raises UnsupportedMedia and BadRequest; HTTP 413 over MAX_BODY."""
+    encoding = request.content_encoding or "identity"
+    utf8 = request.mimetype_params.get("charset", "utf-8").lower() == "utf-8"
+    if request.mimetype not in ("application/json", FHIR_JSON) or not utf8 or encoding != "identity":
+        raise UnsupportedMedia("Content-Type: write application/json in UTF-8, without Content-Encoding")
+    return strict_json.read(request.get_data(cache=False))

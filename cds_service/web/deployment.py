@@ -1,0 +1,51 @@
+"""What the routes work with: content, database, address, clients, and what is switched on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from uuid import uuid4
+
+from sqlalchemy import Engine
+
+from cds_content.card_shapes import Service
+from cds_content.screening import Screening
+from cds_service.auth import Identify
+from cds_service.clients import DEVELOPMENT, EVERYTHING, Client
+
+Offered = Mapping[str, tuple[Screening, Mapping[str, Service]]]  # id → screening, and its service for each hook
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the routes work with.
+
+    `identify` names the owner of a call (the client, and its tenant if any) or raises NotAuthenticated. `hooks` are
+    those offered (None: all); `grouped` puts all hooks of a screening under one id; `versions` adds version and
+    hookVersion to discovery.
+    """
+
+    screenings: tuple[Screening, ...]
+    store: Engine
+    public: str
+    development: bool = False
+    clients: Mapping[str, Client] = field(default_factory=lambda: {DEVELOPMENT: EVERYTHING})
+    identify: Identify | None = None
+    hooks: tuple[str, ...] | None = None
+    grouped: bool = False
+    versions: bool = True
+    origins: tuple[str, ...] = ()
+    patient_key: bytes = b"development"  # of the hash that stands for a patient in the records
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    new_uuid: Callable[[], str] = lambda: str(uuid4())
+
+    @cached_property
+    def offered(self) -> Offered:
+        """The services by id, in the order of the content. Two hooks share an id only when `grouped`."""
+        found: dict[str, tuple[Screening, dict[str, Service]]] = {}
+        for screening in self.screenings:
+            for id_, service in screening.services.items():
+                if self.hooks is None or service.hook in self.hooks:
+                    _, hooks = found.setdefault(screening.name if self.grouped else id_, (screening, {}))
+                    hooks[service.hook] = service
+        return found
