@@ -1,6 +1,6 @@
 """The contract: every address, what it takes and what it answers, as OpenAPI 3.1.
 
-It is made from what does the work: the models of hooks and feedback, the services, the published resources. What these
+It is made from what does the work: the models of hooks and feedback, and the services. What these
 do not say stands in contract.json, with {places}. Sources: OpenAPI 3.1.1; CDS Hooks 2.0.1 and 3.0 ballot.
 """
 
@@ -25,15 +25,13 @@ _MEDIA = ("application/json", "application/fhir+json")
 
 @dataclass(frozen=True)
 class Offer:
-    """What a deployment offers: `services` by id and hook, published `kinds`, `search` parameters with their types.
+    """What a deployment offers: `services` by id and hook.
 
     `largest` is the size of a body in bytes; `day` is that of the responses in the examples.
     """
 
     screenings: Sequence[Screening]
     services: Mapping[str, tuple[Screening, Mapping[str, Service]]]
-    kinds: Sequence[str]
-    search: Mapping[str, str]
     public: str
     development: bool
     versions: bool
@@ -48,10 +46,6 @@ class Offer:
             (f"{screening.name}.{one.hook}", screening, one.model_copy(update={"prefetch": templates(screening, one)}))
             for screening, one in pairs
         ]
-
-    @property
-    def resources(self) -> list[Json]:
-        return [resource for screening in self.screenings for resource in screening.resources]
 
 
 def document(offer: Offer) -> Json:
@@ -76,7 +70,6 @@ def _deployed(offer: Offer, said: Json) -> Json:
         "about": "\n\n".join(said["about"]).replace("{signed}", words),
         "public": offer.public,
         "largest": f"{offer.largest:,}",
-        "kinds": list(offer.kinds),
         **{name: None if offer.development else part for name, part in said["protected"].items()},
     }
 
@@ -136,9 +129,6 @@ def _schemas(offer: Offer, said: Json, places: Json) -> Iterator[tuple[str, Json
         for part, schema in schemas.call(service, said).items():
             yield name if part == service.hook else part, schema
     yield from schemas.feedback(said).items()
-    for kind in offer.kinds:
-        yield kind, schemas.published(kind, offer.resources)
-        yield f"{kind}Searchset", fill(said["bundle"], {"kind": kind}, "en")
 
 
 def _paths(offer: Offer, said: Json, places: Json, examples: Json) -> Iterator[tuple[str, Json]]:
@@ -154,11 +144,7 @@ def _paths(offer: Offer, said: Json, places: Json, examples: Json) -> Iterator[t
         yield f"/cds-services/{id_}", of("post", "call", id=id_, body=_body(calls, examples), **words)
         yield f"/cds-services/{id_}/feedback", of("post", "feedback", id=id_, body=_body(["Feedback"], examples))
     yield "/fhir/metadata", of("get", "metadata")
-    for kind in offer.kinds:
-        parameters = _parameters(offer, said, kind)
-        yield f"/fhir/{kind}", of("get", "search", kind=kind, parameters=parameters["search"])
-        yield f"/fhir/{kind}/{{id}}", of("get", "read", kind=kind, parameters=parameters["read"])
-        yield f"/fhir/{kind}/{{id}}/_history/{{version}}", of("get", "vread", kind=kind, parameters=parameters["vread"])
+    yield "/report", of("get", "report")
     yield "/openapi.json", of("get", "contract")
     yield "/contract", of("get", "page")
     if offer.development:
@@ -178,16 +164,3 @@ def _body(calls: Sequence[str], examples: Json) -> Json:
         "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in named},
     }
     return {"required": True, "content": dict.fromkeys(_MEDIA, content)}
-
-
-def _parameters(offer: Offer, said: Json, kind: str) -> dict[str, list[Json]]:
-    """The parameters of search, read and vread, with what there is as examples."""
-    shared, found = said["parameters"], [one for one in offer.resources if one["resourceType"] == kind]
-    versions = dict.fromkeys(one["meta"]["versionId"] for one in found)
-    id_ = shared["id"] | {"examples": {one["id"]: {"value": one["id"]} for one in found}}
-    version = shared["version"] | {"examples": {str(one): {"value": one} for one in versions}}
-    searched = [fill(shared["search"], {"name": name, "type": type_}, "en") for name, type_ in offer.search.items()]
-    for parameter in searched if found else ():
-        parameter["example"] = found[0][parameter["name"]]
-    spoken = shared["language"]
-    return {"search": [*searched, spoken], "read": [id_, spoken], "vread": [id_, version, spoken]}

@@ -1,11 +1,11 @@
-"""JSON Schemas of what is sent and published, made from the models of hooks and feedback, services and resources.
+"""JSON Schemas of what is sent, made from the models of hooks and feedback, and the services.
 
 What the models do not say is given as `said`, the content of contract.json. Sources: JSON Schema 2020-12; CDS Hooks
 2.0.1 and 3.0 ballot, the pages of the hooks.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pydantic import BaseModel
 
@@ -15,7 +15,6 @@ from cds_content.templates import fill
 from cds_service.feedback import Entry
 from cds_service.hooks import HOOKS, Context, Hook, HookRequest, catalogued
 
-_TYPES = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object"}
 # What pydantic means by \S: the patterns of JSON Schema are those of ECMA 262, which has other blanks.
 NOT_BLANK = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _NULL = {"type": "null"}
@@ -54,22 +53,6 @@ def feedback(said: Json) -> dict[str, Json]:
     parts["FeedbackEntry"]["properties"]["outcomeTimestamp"] |= said["requests"]["outcomeTimestamp"]
     parts["FeedbackOverrideReason"] |= said["requests"]["overrideReason"]
     return {"Feedback": said["requests"]["feedback"], **parts}
-
-
-def published(kind: str, resources: Sequence[Json]) -> Json:
-    """The schema of the published resources of one kind, closed at its first level."""
-    found = [resource for resource in resources if resource["resourceType"] == kind]
-    names = dict.fromkeys(name for resource in found for name in resource)
-    properties: Json = {name: _alike([one[name] for one in found if name in one]) for name in names}
-    required = [name for name in names if all(name in resource for resource in found)]
-    stated = {"resourceType": {"type": "string", "const": kind}, "language": {"type": "string", "enum": ["nl", "en"]}}
-    return {
-        "type": "object",
-        "description": f"A {kind}, as FHIR R4 defines it; the members that are published.",
-        "required": required or ["resourceType"],
-        "properties": properties | stated,
-        "additionalProperties": False,
-    }
 
 
 def _model(model: type[BaseModel], prefix: str, words: Json, *, null: bool = True) -> dict[str, Json]:
@@ -120,7 +103,3 @@ def _prefetch(service: Service, said: Json) -> Iterator[tuple[str, Json]]:
 def _resource(template: str) -> str:
     """The type of resource that a prefetch template asks for."""
     return re.split(r"[/?]", template)[0]
-
-
-def _alike(values: Sequence[object]) -> Json:
-    return {"type": _TYPES[type(values[0])]}

@@ -68,6 +68,7 @@ def test_the_items_are_those_specified_in_their_order(client: FlaskClient) -> No
     assert asked == [one["linkId"] for one in SPECIFIED]
 
 
+@pytest.mark.requirement("Q-4")
 def test_link_ids_are_unique_and_short(client: FlaskClient) -> None:
     link_ids = [one["linkId"] for one in _items(_form(client))]
     assert len(set(link_ids)) == len(link_ids)
@@ -84,6 +85,7 @@ def test_an_item_has_the_specified_type_and_is_required_as_specified(client: Fla
     assert not (kind == "display" and {"required", "repeats", "code", "readOnly"} & set(item))
 
 
+@pytest.mark.requirement("Q-10")
 @pytest.mark.parametrize("language", LANGUAGES)
 @_by_id(SPECIFIED)
 def test_an_item_has_the_specified_text(client: FlaskClient, specified: Json, language: str) -> None:
@@ -91,6 +93,7 @@ def test_an_item_has_the_specified_text(client: FlaskClient, specified: Json, la
     assert in_both(item, "text", language) == {"nl": specified["text_nl"], "en": specified["text_en"]}
 
 
+@pytest.mark.requirement("Q-10", "Q-12")
 @pytest.mark.parametrize("language", LANGUAGES)
 @_by_id(SPECIFIED)
 def test_an_item_offers_the_specified_options(client: FlaskClient, specified: Json, language: str) -> None:
@@ -101,6 +104,7 @@ def test_an_item_offers_the_specified_options(client: FlaskClient, specified: Js
     assert {one["system"] for one in codings} <= {ANSWERS}
 
 
+@pytest.mark.requirement("Q-11")
 @pytest.mark.parametrize("language", LANGUAGES)
 @_by_id(SPECIFIED)
 def test_an_item_has_the_specified_help_below_it(client: FlaskClient, specified: Json, language: str) -> None:
@@ -110,6 +114,7 @@ def test_an_item_has_the_specified_help_below_it(client: FlaskClient, specified:
     assert all(_is_help(one) and one["type"] == "display" for one in below)
 
 
+@pytest.mark.requirement("Q-7")
 @_by_id(SPECIFIED)
 def test_an_item_is_shown_when_specified(client: FlaskClient, specified: Json) -> None:
     item = _item(client, specified["linkId"])
@@ -122,6 +127,7 @@ def test_an_item_is_shown_when_specified(client: FlaskClient, specified: Json) -
     assert item.get("enableBehavior") == ("any" if parent else None)
 
 
+@pytest.mark.requirement("Q-11")
 @_by_id(QUESTIONS)
 def test_a_question_is_drawn_as_its_type_asks(client: FlaskClient, specified: Json) -> None:
     control = {"choice": ["radio-button"], "choice (repeats)": ["check-box"], "integer": []}[specified["type"]]
@@ -129,6 +135,7 @@ def test_a_question_is_drawn_as_its_type_asks(client: FlaskClient, specified: Js
     assert drawn == [("http://hl7.org/fhir/questionnaire-item-control", code) for code in control]
 
 
+@pytest.mark.requirement("Q-9")
 @_by_id(QUESTIONS)
 def test_the_code_of_a_question_stands_in_the_code_system_that_is_served(client: FlaskClient, specified: Json) -> None:
     served = {system["url"]: system for system in published(client, "CodeSystem")}
@@ -155,6 +162,7 @@ def test_the_code_system_of_answers_holds_nothing_that_is_not_offered(client: Fl
     assert set(_codes(client, "answers")) == {option["code"] for one in CHOICES for option in one["options"]}
 
 
+@pytest.mark.requirement("Q-13")
 def test_only_none_and_unknown_of_rf_other_exclude_the_other_options(client: FlaskClient) -> None:
     url = f"{CORE}/questionnaire-optionExclusive"
     exclusive = [
@@ -166,12 +174,14 @@ def test_only_none_and_unknown_of_rf_other_exclude_the_other_options(client: Fla
     assert exclusive == [("rf-other", "none", True), ("rf-other", "unknown", True)]
 
 
-def test_nothing_is_filled_in_or_chosen_beforehand(client: FlaskClient) -> None:
+def test_nothing_is_filled_in_or_chosen_beforehand_but_the_age_from_the_record(client: FlaskClient) -> None:
     names = {name for one in objects(_form(client)) for name in one}
     assert [name for name in names if name.lower().startswith("initial")] == []
-    assert [one["url"] for one in objects(_form(client)) if "initial" in str(one.get("url", "")).lower()] == []
+    urls = {item["linkId"]: [one["url"] for one in item.get("extension", [])] for item in _items(_form(client))}
+    assert [link_id for link_id, found in urls.items() if "initial" in str(found).lower()] == ["age"]
 
 
+@pytest.mark.requirement("Q-13")
 def test_age_is_a_whole_number_from_0_to_120(client: FlaskClient) -> None:
     age = _item(client, "age")
     limits = {name: _extensions(age, f"{CORE}/{name}") for name in ("minValue", "maxValue")}
@@ -181,6 +191,7 @@ def test_age_is_a_whole_number_from_0_to_120(client: FlaskClient) -> None:
     }
 
 
+@pytest.mark.requirement("Q-3")
 @pytest.mark.parametrize(
     "url",
     [
@@ -194,6 +205,7 @@ def test_versions_of_the_form_are_compared_as_semver(client: FlaskClient, url: s
     assert (coding["system"], coding["code"]) == ("http://hl7.org/fhir/version-algorithm", "semver")
 
 
+@pytest.mark.requirement("Q-2")
 def test_the_form_is_about_a_patient_and_claims_the_sdc_profile(client: FlaskClient) -> None:
     form = _form(client)
     assert form["subjectType"] == ["Patient"]
@@ -205,6 +217,7 @@ def test_the_form_says_that_it_is_no_certified_medical_device(client: FlaskClien
     assert "not a certified medical device" in _form(client, "en")["description"]
 
 
+@pytest.mark.requirement("Q-2")
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_published_says_what_it_is(client: FlaskClient, kind: str) -> None:
     for resource in published(client, kind):
@@ -216,6 +229,7 @@ def test_everything_published_says_what_it_is(client: FlaskClient, kind: str) ->
         assert all(resource[name].strip() for name in ("title", "publisher", "description")), resource["id"]
 
 
+@pytest.mark.requirement("Q-2")
 def test_a_name_belongs_to_one_resource(client: FlaskClient) -> None:
     names = [resource["name"] for kind in KINDS for resource in published(client, kind)]
     assert len(set(names)) == len(names)

@@ -66,6 +66,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.requirement("Q-10")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("accepted", "language"), ACCEPTED.items())
 def test_the_form_is_served_in_the_language_that_is_accepted_best(
@@ -87,6 +88,7 @@ def test_without_a_wish_the_form_is_dutch(client: FlaskClient) -> None:
     assert (answer.get_json()["language"], answer.headers["Content-Language"]) == ("nl", "nl")
 
 
+@pytest.mark.requirement("Q-10")
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_every_text_of_the_form_holds_the_other_language(client: FlaskClient, language: str) -> None:
     form = get(client, "Questionnaire/low-back-pain", language)
@@ -116,6 +118,13 @@ def _without_texts(value: Any) -> Any:
     return value
 
 
+@pytest.mark.parametrize("path", ["OperationDefinition/ValueSet-expand", "CodeSystem/submission-faults", "metadata"])
+def test_what_is_written_in_english_only_says_so(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"/fhir/{path}", headers={"Accept-Language": "nl"})
+    assert (answer.get_json()["language"], answer.headers["Content-Language"]) == ("en", "en")
+
+
+@pytest.mark.requirement("Q-10")
 @pytest.mark.parametrize(("kind", "id_"), NAMED)
 def test_only_the_texts_differ_between_the_languages(client: FlaskClient, kind: str, id_: str) -> None:
     dutch, english = (get(client, f"{kind}/{id_}", language) for language in ("nl", "en"))

@@ -18,7 +18,6 @@ from cds_service.contract import Offer, document
 from cds_service.hooks import discovery
 from cds_service.schemas import NOT_BLANK, kind, members
 from cds_service.web import MAX_BODY, Deployment, answer
-from cds_service.web.fhir import PUBLISHED, SEARCH
 
 _TEMPLATE = Path(__file__).with_name("contract.html.jinja")
 _STYLE = Path(__file__).with_name("contract.css").read_text("utf-8")
@@ -122,8 +121,6 @@ def _offer(service: Deployment, day: date) -> Offer:
     return Offer(
         screenings=service.screenings,
         services=service.offered,
-        kinds=PUBLISHED,
-        search=SEARCH,
         public=service.public,
         development=service.development,
         versions=service.versions,

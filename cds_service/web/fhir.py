@@ -1,101 +1,95 @@
-"""/fhir: what is published, by read, vread and search. Source: HL7 FHIR R4, RESTful API."""
+"""/fhir: what is published, by read, vread and search, and what this server does. Source: HL7 FHIR R4, RESTful API."""
 
-from urllib.parse import urlencode
+import gzip
+from hashlib import sha256
 
+import orjson
 from flask import Blueprint, Response, request
 
+from cds_content.narrative import narrated
+from cds_content.plan import definitions
 from cds_content.shapes import Json
-from cds_content.translations import in_language
-from cds_service import __version__
+from cds_content.translations import in_language, texts
+from cds_service.advice_outcome import definition
+from cds_service.capabilities import PUBLISHED, capability_statement, searched
+from cds_service.definitions import fault_codes, operation_definition
 from cds_service.errors import BadRequest, NotFound
-from cds_service.web import FHIR_JSON, Deployment, answer, language
+from cds_service.matching import MODIFIERS, matches
+from cds_service.operations import OPERATIONS
+from cds_service.web import Deployment, language
+from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
 
-PUBLISHED = ("Questionnaire", "CodeSystem", "ValueSet")
-SEARCH = {"url": "uri", "version": "token", "name": "string", "title": "string", "status": "token"}
+_SMALL = 1_000  # bytes; less is not worth compressing
 
 
 def routes(service: Deployment) -> Blueprint:
     """Read, vread and search of all that is published, and the CapabilityStatement."""
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
-    address = f"{service.public}/fhir"
-    published = [resource for screening in service.screenings for resource in screening.resources]
-    kinds = f"any({', '.join(PUBLISHED)})"
+    blueprint.before_request(refuse_format)
+    blueprint.after_request(_compressed)
+    address, kinds = f"{service.public}/fhir", f"any({', '.join(PUBLISHED)})"
+    published = resources(service)
 
     @blueprint.get("/metadata")
     def metadata() -> Response:
-        date = max(str(resource["date"]) for resource in published)
-        response = answer(_capabilities(address, date), media=FHIR_JSON)
-        response.headers["Content-Language"] = "en"
-        return response
+        if request.args.get("mode", "full") not in ("full", "normative"):
+            raise BadRequest("mode: write full or normative; there are no TerminologyCapabilities")
+        statement = capability_statement(address, _newest(published), cors=bool(service.origins))
+        return resource_answer(statement, version=sha256(orjson.dumps(statement)).hexdigest()[:16])
 
     @blueprint.get(f"/<{kinds}:kind>")
+    @blueprint.post(f"/<{kinds}:kind>/_search")
     def search(kind: str) -> Response:
-        found = [one for one in published if one["resourceType"] == kind and _matches(one)]
-        return answer(_bundle(address, kind, [in_language(one, language()) for one in found]), media=FHIR_JSON)
+        pairs = asked(searched(kind), MODIFIERS)
+        count, after = paging(pairs)
+        found = [one for one in published if one["resourceType"] == kind and matches(one, pairs)]
+        page = [spoken(one) for one in found[after : after + count]]
+        bundle = searchset(address, kind, page, len(found), pairs, count, after)
+        return resource_answer(bundle, language=language())
 
     @blueprint.get(f"/<{kinds}:kind>/<id_>")
     @blueprint.get(f"/<{kinds}:kind>/<id_>/_history/<version>")
     def read(kind: str, id_: str, version: str | None = None) -> Response:
         for one in published:
             if (one["resourceType"], one["id"]) == (kind, id_) and version in (None, one["meta"]["versionId"]):
-                return answer(in_language(one, language()), media=FHIR_JSON)
+                return resource_answer(spoken(one))
         raise NotFound(f"no such {kind}; GET /fhir/{kind} lists what there is")
 
     return blueprint
 
 
-def _matches(resource: Json) -> bool:
-    """Every search parameter holds for one of its values; parameters that are not ours are ignored."""
-    for name, values in request.args.lists():
-        base, _, modifier = name.partition(":")
-        if base in SEARCH and modifier:
-            raise BadRequest(f"{base}: modifiers are not supported; leave the modifier out")
-        if base in SEARCH and not all(any(_holds(resource, base, one) for one in value.split(",")) for value in values):
-            return False
-    return True
+def resources(service: Deployment) -> list[Json]:
+    """All that is published: content, what is generated from it, and what describes this server."""
+    plans = [one for screening in service.screenings for one in definitions(screening, service.public)]
+    written = [one for screening in service.screenings for one in screening.resources]
+    address, base, date = f"{service.public}/fhir", service.screenings[0].base, _newest(written)
+    operations = [operation_definition(one, address, date) for one in OPERATIONS]
+    form = service.screenings[0].questionnaire
+    extensions = [definition(service.screenings[0])] if "publisher" in form else []  # content need not name one
+    made = [*plans, *extensions, fault_codes(base, date), *operations]
+    return [*written, *(_versioned(one) for one in made)]
 
 
-def _holds(resource: Json, name: str, value: str) -> bool:
-    own = str(resource[name])
-    if SEARCH[name] == "string":  # FHIR: a string matches when it starts so, whatever its case
-        return any(text.lower().startswith(value.lower()) for text in (own, in_language(resource, "en")[name]))
-    system, bar, code = value.rpartition("|") if name == "status" else ("", "", value)
-    return own == code and (not bar or system == "http://hl7.org/fhir/publication-status")
+def _versioned(resource: Json) -> Json:
+    """What is generated changes with its version only."""
+    return resource | {"meta": {"versionId": resource["version"], **resource.get("meta", {})}}
 
 
-def _bundle(address: str, kind: str, found: list[Json]) -> Json:
-    query = urlencode([(name, value) for name, value in request.args.items(multi=True) if name in SEARCH])
-    entries = [
-        {"fullUrl": f"{address}/{kind}/{one['id']}", "resource": one, "search": {"mode": "match"}} for one in found
-    ]
-    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
-    bundle["link"] = [{"relation": "self", "url": f"{address}/{kind}" + (f"?{query}" if query else "")}]
-    return bundle | ({"entry": entries} if entries else {})
+def spoken(resource: Json) -> Json:
+    """The resource in the language that the caller accepts best of those that it has, with its narrative."""
+    wanted = language()
+    own = texts(resource, "title", resource["language"])
+    return narrated(in_language(resource, wanted) if wanted in own else resource)
 
 
-def _capabilities(address: str, date: str) -> Json:
-    """What this server does at `address`, and nothing more."""
-    interactions = [{"code": code} for code in ("read", "vread", "search-type")]
-    parameters = [{"name": name, "type": kind} for name, kind in SEARCH.items()]
-    about = "CDS service for low back pain. Not a certified medical device, not for clinical use."
-    return {
-        "resourceType": "CapabilityStatement",
-        "language": "en",
-        "status": "draft",
-        "experimental": True,
-        "date": date,
-        "kind": "instance",
-        "software": {"name": "cds-service", "version": __version__},
-        "implementation": {"description": about, "url": address},
-        "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json"],
-        "rest": [
-            {
-                "mode": "server",
-                "resource": [
-                    {"type": kind, "interaction": interactions, "versioning": "versioned", "searchParam": parameters}
-                    for kind in PUBLISHED
-                ],
-            }
-        ],
-    }
+def _newest(published: list[Json]) -> str:
+    return max(str(one["date"]) for one in published)
+
+
+def _compressed(response: Response) -> Response:
+    """What is published is public and compresses well; no secret stands in it that its size could tell."""
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings.quality("gzip") > 0 and response.status_code == 200 and len(response.data) > _SMALL:
+        response.data = gzip.compress(response.data, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+    return response
