@@ -1,0 +1,39 @@
+"""Dates and times of FHIR, exact or partial, as the first and last moment that they may mean.
+
+Source: HL7 FHIR R4, data types date, dateTime and instant, and search parameters of type date.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DATE_TIME = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d)(?::(\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
+)
+
+Span = tuple[datetime, datetime]
+
+
+def span(text: str) -> Span | None:
+    """The first and the last moment of a date, dateTime or instant; None when it is none.
+
+    Where no zone is said, it is read as UTC. A time may lack its seconds, as in search parameters.
+    """
+    match = _DATE_TIME.fullmatch(text)
+    try:
+        return _moments(match) if match else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moments(match: re.Match[str]) -> Span:
+    year, month, day, minute, second, fraction, zone = match.groups()
+    if minute is None:
+        first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
+        rough = timedelta(days=1 if day else 31 if month else 366)
+        after = first + rough if day else (first + rough).replace(day=1)
+    else:
+        seconds = f"{second or '00'}{(fraction or '')[:7]}"
+        said = datetime.fromisoformat(f"{match[0][:10]}T{minute}:{seconds}{zone or 'Z'}").astimezone(UTC)
+        first, after = said, said + (timedelta(seconds=1) if second else timedelta(minutes=1))
+        after = said + timedelta(microseconds=1) if fraction else after
+    return first, after - timedelta(microseconds=1)

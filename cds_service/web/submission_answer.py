@@ -1,0 +1,174 @@
+"""A submission over HTTP: what was sent, judged; refused with every fault, or answered as Prefer says.
+
+An alarm is named whatever Prefer says, because no hook may fire for hours. Source: HL7 FHIR R4, "RESTful API".
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Response, request
+
+from cds_content.screening import Screening
+from cds_content.shapes import Json
+from cds_service.errors import Unprocessable
+from cds_service.store import Act, Received, Stored
+from cds_service.submission import faults, form_of, kept, patient_of
+from cds_service.submission.alarms import disposition_issue, disposition_of, is_urgent, readable_alarms
+from cds_service.submission.dates import span
+from cds_service.submission.kinds import Fault, issue
+from cds_service.web import Caller, Deployment, hash_patient, language
+from cds_service.web.exchange import issue as plain_issue
+from cds_service.web.exchange import naming, outcome, preference, resource_answer
+
+KIND = "QuestionnaireResponse"
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_NO_PROVENANCE = "X-Provenance: is not kept; the AuditEvent of this act records who sent what and when"
+log = logging.getLogger("cds_service")
+
+
+class NotFhir(Unprocessable):
+    """What was sent breaks FHIR itself; each of `issues` is one fault."""
+
+    status, code = 400, "structure"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A response that may be stored, with the issues that its answer carries; of an urgent one the first names that."""
+
+    screening: Screening
+    received: Received
+    patient: str  # the id, which is not stored outside the body
+    urgent: bool
+    issues: tuple[Json, ...]
+
+
+def judge(service: Deployment, who: Caller, body: Any) -> Submission:
+    """What was sent, judged. Raises NotFhir and Unprocessable with every fault, and the alarms first."""
+    servers, now = who.client.fhir_servers, service.now()
+    found = faults(service.screenings, body, now, servers)
+    refusals = [one for one in found if one.refuses]
+    if refusals:
+        unreadable = any(one.status == NotFhir.status for one in refusals)
+        issues = [issue(one, service.screenings[0].base) for one in found]
+        raise (NotFhir if unreadable else Unprocessable)([*alarms(service, who, body), *issues])
+    screening, _ = form_of(service.screenings, body)
+    patient = patient_of(body, servers)
+    assert screening is not None  # noqa: S101 - a fault would have refused it
+    assert patient is not None  # noqa: S101 - likewise
+    body = kept(screening, body)
+    disposition = disposition_of(screening, body, now)
+    received = _received(service, who, screening, body, patient, disposition)
+    return Submission(
+        screening=screening,
+        received=received,
+        patient=patient,
+        urgent=is_urgent(screening, disposition),
+        issues=tuple(_issues(screening, found, disposition, language(who.client))),
+    )
+
+
+def naming_alarms(service: Deployment, who: Caller, body: Any) -> AbstractContextManager[None]:
+    """Whatever refuses a response that could be judged, such as a precondition: its alarms are named first."""
+    return naming(lambda: alarms(service, who, body))
+
+
+def alarms(service: Deployment, who: Caller, body: Any) -> list[Json]:
+    """The dispositions of doctor class that a refused response would give, as issues; also in the log."""
+    named = readable_alarms(service.screenings, body, service.now())
+    for _, name in named:
+        log.warning("%s of %s refused: %s", KIND, who.owner, name)
+    return [disposition_issue(screening, name, language(who.client), refused=True) for screening, name in named]
+
+
+def _issues(screening: Screening, found: Sequence[Fault], disposition: str, spoken: str) -> list[Json]:
+    urgent = is_urgent(screening, disposition)
+    named = [disposition_issue(screening, disposition, spoken, refused=False)] if urgent else []
+    passed = [plain_issue("warning", "not-supported", _NO_PROVENANCE)] if "X-Provenance" in request.headers else []
+    return [*named, *(issue(one, screening.base) for one in found), *passed]
+
+
+def _received(
+    service: Deployment, who: Caller, screening: Screening, body: Json, patient: str, disposition: str
+) -> Received:
+    authored = span(body["authored"]) if "authored" in body else None
+    identifier, version = body.get("identifier", {}), body["questionnaire"].partition("|")[2]
+    form = screening.questionnaire
+    return Received(
+        body=body,
+        patient=hash_patient(service, who.owner, patient),
+        questionnaire=f"{form['url']}|{version or form['version']}",
+        status=body["status"],
+        authored=authored[0] if authored else None,
+        latest=authored[1] if authored else None,
+        author=body.get("author", {}).get("reference", ""),
+        identifier=f"{identifier.get('system', '')}|{identifier['value']}" if "value" in identifier else "",
+        disposition=disposition,
+    )
+
+
+def act(service: Deployment, who: Caller, patient: str) -> Act:
+    """Who does what is recorded now about the patient with this hash; the request's own id is kept where it has one."""
+    named = request.headers.get("X-Request-Id", "")
+    return Act(who.owner, service.now(), "", patient, named if _REQUEST_ID.fullmatch(named) else "")
+
+
+def beside(service: Deployment, who: Caller, submission: Submission, stored: Stored) -> Submission:
+    """The submission that was not stored, because `stored` meets If-None-Exist: the alarms of both are named.
+
+    Of other content the alarm is named first, as not stored; whoever sent it is told that, whatever Prefer says.
+    """
+    own, there = submission.received, stored.body or {}
+    if _content(there) == _content(own.body):
+        return submission
+    log.warning("%s/%s of %s kept, another not stored: %s", KIND, stored.id, who.owner, own.disposition)
+    spoken, screening = language(who.client), submission.screening
+    doctor = screening.dispositions[own.disposition].class_ == "doctor"
+    unstored = [disposition_issue(screening, own.disposition, spoken, refused=True)] if doctor else []
+    words = "If-None-Exist: what is there has other content, and what was sent was not stored; update that one"
+    told = submission.issues[1:] if submission.urgent else submission.issues  # the first would call it stored
+    kept = _urgent_there(service, there, spoken)
+    return replace(
+        submission, issues=(*unstored, *kept, *told, plain_issue("warning", "duplicate", words)), urgent=True
+    )
+
+
+def _urgent_there(service: Deployment, there: Json, spoken: str) -> list[Json]:
+    """What the stored response alarms about, where nobody may see it for hours."""
+    screening = form_of(service.screenings, there)[0]
+    name = disposition_of(screening, there, service.now()) if screening else ""
+    urgent = screening and is_urgent(screening, name)
+    return [disposition_issue(screening, name, spoken, refused=False)] if screening and urgent else []
+
+
+def _content(body: Json) -> Json:
+    return {name: value for name, value in body.items() if name not in ("id", "meta")}
+
+
+def written(service: Deployment, who: Caller, submission: Submission, stored: Stored, status: int) -> Response:
+    """The answer to a write, with Location, ETag and Last-Modified; a line in the log, of ids only."""
+    level = logging.WARNING if submission.urgent else logging.INFO
+    log.log(level, "%s/%s of %s: %s", KIND, stored.id, who.owner, submission.received.disposition)
+    return answered(service, submission, stored, status)
+
+
+def answered(service: Deployment, submission: Submission, stored: Stored, status: int) -> Response:
+    """The stored response as Prefer asks for it, but with the issues where one of them is urgent."""
+    response = _preferred(submission, stored, status)
+    response.headers["Location"] = f"{service.public}/fhir/{KIND}/{stored.id}/_history/{stored.version}"
+    response.set_etag(str(stored.version), weak=True)
+    response.last_modified = stored.at
+    return response
+
+
+def _preferred(submission: Submission, stored: Stored, status: int) -> Response:
+    wanted, issues = preference("return"), list(submission.issues)
+    if submission.urgent or wanted == "operationoutcome" or (issues and not wanted):
+        return outcome(issues or [plain_issue("information", "informational", "all ok: nothing to remark")], status)
+    if wanted == "minimal":
+        return Response(status=status)
+    return resource_answer(stored.body or {}, status)

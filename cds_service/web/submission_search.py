@@ -1,0 +1,159 @@
+"""Search of the responses that a client submitted, and the search that If-None-Exist names.
+
+Source: HL7 FHIR R4, "Search"; SDC 4.0.0, role Form Response Manager.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from flask import Blueprint, Response, request
+
+from cds_service.errors import BadRequest
+from cds_service.searching import understood
+from cds_service.store import Criteria
+from cds_service.store import search as stored_search
+from cds_service.submission import patient_of
+from cds_service.submission.dates import span
+from cds_service.web import Caller, Deployment, caller, hash_patient
+from cds_service.web.exchange import asked, paging, resource_answer, searchset
+from cds_service.web.submission_answer import KIND
+
+SEARCH = {
+    "_id": "token",
+    "authored": "date",
+    "author": "reference",
+    "identifier": "token",
+    "patient": "reference",
+    "questionnaire": "reference",
+    "status": "token",
+    "subject": "reference",
+}
+MOST = 100  # values of one parameter; each is a part of one statement of SQL
+_STATUS = "http://hl7.org/fhir/questionnaire-answers-status"
+_AUTHORS = ("Device", "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson")
+_PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
+_DATED = re.compile(r"([a-z]{2})?(\d.*)", re.ASCII | re.DOTALL)
+_COMMA = re.compile(r"(?<!\\),")
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def routes(service: Deployment) -> Blueprint:
+    """Search by GET and by POST to _search, of the caller's own."""
+    blueprint = Blueprint("submission_search", __name__)
+
+    @blueprint.get("")
+    @blueprint.post("/_search")
+    def search() -> Response:
+        who = caller(service)
+        pairs = asked(SEARCH)
+        (count, after), wanted = paging(pairs), criteria(service, who, pairs)
+        found = stored_search(service.store, who.owner, wanted, count=count, after=after) if wanted else (0, [])
+        page = [one.body for one in found[1] if one.body is not None]
+        return resource_answer(searchset(f"{service.public}/fhir", KIND, page, found[0], pairs, count, after))
+
+    return blueprint
+
+
+def condition(service: Deployment, who: Caller) -> Criteria | None:
+    """What If-None-Exist names; None without that header. Raises BadRequest where that is no search that we know."""
+    header = request.headers.get("If-None-Exist")
+    if header is None:
+        return None
+    try:
+        given = parse_qsl(header.lstrip("?"), keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+    except ValueError:
+        given = []
+    pairs = [pair for pair in understood(given, SEARCH, strict=True) if pair[0] in SEARCH]
+    if not pairs or len(pairs) != len(given):
+        raise BadRequest(
+            "If-None-Exist: is no search; write identifier=system|value, or others of the search parameters"
+        )
+    wanted = criteria(service, who, pairs)
+    if wanted is None:
+        raise BadRequest("If-None-Exist: nothing can match it; write each parameter once")
+    return wanted
+
+
+def criteria(service: Deployment, who: Caller, pairs: Pairs) -> Criteria | None:
+    """What the store is asked; None where nothing can match. Raises BadRequest for a value that cannot be read.
+
+    A comma means any of the values, a repeated parameter means all of them.
+    """
+    _refuse_many(pairs)
+    wanted: dict[str, set[str]] = {}
+    dates: list[tuple[str, datetime, datetime]] = []
+    for name, value in pairs:
+        if name == "authored":
+            dates.append(_dated(value))
+        elif name in SEARCH:
+            member, read = _READERS[name]
+            said = [re.sub(r"\\([,$\\])", r"\1", one) for one in _COMMA.split(value)]
+            values = {one for part in said for one in read(_Asked(service, who), part)}
+            if member in wanted and read is _as_is:
+                raise BadRequest(f"{name}: is written twice; write it once, with commas between the values")
+            wanted[member] = wanted[member] & values if member in wanted else values
+    if not all(wanted.values()):
+        return None
+    return Criteria(authored=tuple(dates), **{name: tuple(sorted(values)) for name, values in wanted.items()})
+
+
+def _refuse_many(pairs: Pairs) -> None:
+    """Raises BadRequest where a parameter has more values than a database takes."""
+    counts = Counter(name for name, value in pairs if name in SEARCH for _ in _COMMA.split(value))
+    for name, count in counts.items():
+        if count > MOST:
+            raise BadRequest(f"{name}: has more than {MOST} values; write searches of {MOST} values or fewer each")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    service: Deployment
+    who: Caller
+
+
+def _as_is(_: _Asked, value: str) -> list[str]:
+    """The store knows how to compare it."""
+    return [value]
+
+
+def _statuses(_: _Asked, value: str) -> list[str]:
+    system, bar, code = value.rpartition("|")
+    return [code] if not bar or system == _STATUS else []
+
+
+def _patients(to: _Asked, value: str) -> list[str]:
+    """The hash of the patient; none for a reference to something else."""
+    reference = f"Patient/{value}" if _ID.fullmatch(value) else value
+    id_ = patient_of({"subject": {"reference": reference}}, to.who.client.fhir_servers)
+    return [hash_patient(to.service, to.who.owner, id_)] if id_ else []
+
+
+def _authors(_: _Asked, value: str) -> list[str]:
+    return [f"{kind}/{value}" for kind in _AUTHORS] if _ID.fullmatch(value) else [value]
+
+
+_READERS: dict[str, tuple[str, Callable[[_Asked, str], list[str]]]] = {
+    "_id": ("ids", _as_is),
+    "author": ("author", _authors),
+    "identifier": ("identifier", _as_is),
+    "patient": ("patient", _patients),
+    "questionnaire": ("questionnaire", _as_is),
+    "status": ("status", _statuses),
+    "subject": ("patient", _patients),
+}
+
+
+def _dated(value: str) -> tuple[str, datetime, datetime]:
+    match = _DATED.fullmatch(value)
+    moments = span(match[2].replace(" ", "+")) if match else None  # a plus sign that nobody escaped
+    if not match or not moments or (match[1] or "eq") not in _PREFIXES:
+        raise BadRequest(
+            f"authored: is no date; write {', '.join(_PREFIXES)} or nothing, and a date such as 2026-11-22"
+        )
+    return match[1] or "eq", *moments
