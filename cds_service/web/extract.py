@@ -1,0 +1,92 @@
+"""/fhir/QuestionnaireResponse/$extract: a completed response as Observations and a draft referral. Nothing is stored.
+
+The result is always Parameters with `return`, a transaction Bundle, and `issues` where there are any: a shape that
+depended on the answers would break where they alarm. Where there is nothing to extract it is an OperationOutcome.
+Source: SDC 4.0.0, "QuestionnaireResponse/$extract"; HL7 FHIR R4, "Operations".
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from cds_content.screening import Screening
+from cds_content.shapes import Json
+from cds_service.errors import BadRequest, Gone, NotFound, Unprocessable
+from cds_service.extract import FINISHED, extracted
+from cds_service.judgement import judged
+from cds_service.parameters import is_parameters, one_of, read_parameters, refused, write_parameters
+from cds_service.responses import ID
+from cds_service.store import read
+from cds_service.web import Caller, Deployment, caller, language
+from cds_service.web.asker import asker
+from cds_service.web.exchange import issue, outcome, refuse_format_naming, resource_answer, sent
+from cds_service.web.submission_answer import KIND, alarms, judge, naming_alarms
+
+
+def routes(service: Deployment) -> Blueprint:
+    """The operation on a response that is sent, and on one of the caller's own that is stored."""
+    blueprint = Blueprint("extract", __name__, url_prefix=f"/fhir/{KIND}")
+    blueprint.before_request(refuse_format_naming(service, alarms))
+
+    @blueprint.post("/$extract")
+    def extract_sent() -> Response:
+        who = caller(service)
+        with naming_alarms(service, who, given := sent()):
+            body, form = _given(given)
+        own = body.get("id") if isinstance(body, dict) else None
+        reference = f"{KIND}/{own}" if isinstance(own, str) and ID.fullmatch(own) else ""
+        return _answer(service, who, body, reference, form)
+
+    @blueprint.post("/<id_>/$extract")
+    def extract_stored(id_: str) -> Response:
+        who = caller(service)
+        stored = read(service.store, who.owner, id_)
+        if stored is None:
+            raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")
+        if stored.body is None:
+            raise Gone(f"this {KIND} was deleted; its earlier versions are at /_history/ and their number")
+        return _answer(service, who, stored.body, f"{service.public}/fhir/{KIND}/{id_}")
+
+    return blueprint
+
+
+def _given(body: Any) -> tuple[Any, Any]:
+    """The response that was sent, bare or in Parameters, and its form where that was sent too. Raises BadRequest."""
+    if not is_parameters(body):
+        return body, None
+    given = read_parameters(body)
+    if given.keys() - {"questionnaire-response", "questionnaire"} or "questionnaire-response" not in given:
+        raise BadRequest("Parameters: write questionnaire-response, and nothing else but its questionnaire")
+    return one_of(given, "questionnaire-response"), one_of(given, "questionnaire")
+
+
+def _is_form(screening: Screening, form: Any) -> bool:
+    """Whether a form that was sent is the one that is read here, by URL and version."""
+    named = (form.get("url"), form.get("version")) if isinstance(form, dict) else ()
+    return named in [(screening.questionnaire["url"], version) for version in screening.accepts]
+
+
+def _refuse_unfinished(screening: Screening, response: Json, form: Any) -> None:
+    if response["status"] not in FINISHED:
+        words = "QuestionnaireResponse.status: is not completed or amended, so nothing is extracted; complete it first"
+        raise Unprocessable([issue("error", "business-rule", words, expression=f"{KIND}.status")])
+    if form is not None and not _is_form(screening, form):
+        raise refused("questionnaire", "business-rule", "is not the form that was filled in; leave it out")
+
+
+def _answer(service: Deployment, who: Caller, body: Any, reference: str, form: Any = None) -> Response:
+    """Raises Unprocessable, as a POST of the response does, for one that cannot be attributed or read, and where it is
+    not finished: what is in progress may still change."""
+    submission, spoken = judge(service, who, body), language(who.client)
+    response, screening = submission.received.body, submission.screening
+    with naming_alarms(service, who, body):
+        _refuse_unfinished(screening, response, form)
+    asked = asker(service, who, submission.patient, spoken)
+    _, cards = judged(screening, response | {"subject": {"reference": f"Patient/{submission.patient}"}}, asked)
+    source: Json = {"reference": reference} if reference else {"type": KIND, "display": screening.canonical}
+    bundle, left_out = extracted(screening, response, cards, source, asked.call)
+    issues = [*submission.issues, *left_out]
+    if bundle is None:
+        return outcome(issues)
+    told = [("issues", {"resourceType": "OperationOutcome", "issue": issues})] if issues else []
+    return resource_answer(write_parameters([("return", bundle), *told]), language=spoken)
