@@ -1,0 +1,91 @@
+"""/fhir/AuditEvent: the audit trail of the caller's own, for its auditors. Source: HL7 FHIR R4 "Search"; IHE BALP."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, Response
+
+from cds_content.shapes import Json
+from cds_service.audit import audit_event
+from cds_service.errors import BadRequest, NotFound
+from cds_service.store import events
+from cds_service.submission.dates import span
+from cds_service.web import Deployment, caller, hash_patient
+from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
+
+SEARCH = {"_id": "token", "date": "date", "patient": "reference"}
+_MOMENT = timedelta(microseconds=1)
+_SECOND = datetime.min.replace(tzinfo=UTC) + _MOMENT  # the second moment that there is: only the first is before it
+_PATIENT = re.compile(r"(?:(?:https?://[^\s|#?]+/)?Patient/)?([A-Za-z0-9.-]{1,64})", re.ASCII)
+
+
+def routes(service: Deployment) -> Blueprint:
+    """Search and read; the role auditor, and no other, of the client whose acts these are."""
+    blueprint = Blueprint("audit", __name__, url_prefix="/fhir/AuditEvent")
+    blueprint.before_request(refuse_format)
+    address = f"{service.public}/fhir"
+
+    @blueprint.get("")
+    @blueprint.post("/_search")
+    def search() -> Response:
+        owner = caller(service, role="auditor").owner
+        pairs = asked(SEARCH)
+        count, after = paging(pairs)
+        wanted = _criteria(pairs, service, owner)
+        total, rows = (0, []) if wanted is None else events(service.store, owner, **wanted, count=count, after=after)
+        found = [audit_event(dict(row), address) for row in rows]
+        return resource_answer(searchset(address, "AuditEvent", found, total, pairs, count, after), language="en")
+
+    @blueprint.get("/<id_>")
+    @blueprint.get("/<id_>/_history/1")
+    def read(id_: str) -> Response:
+        owner = caller(service, role="auditor").owner
+        number = _number(id_)
+        rows = events(service.store, owner, id=number, count=1, after=0)[1] if number else []
+        if not rows:
+            raise NotFound("no such AuditEvent; GET /fhir/AuditEvent lists those of your own acts")
+        return resource_answer(audit_event(dict(rows[0]), address), language="en")
+
+    return blueprint
+
+
+def _number(id_: str) -> int | None:
+    """The number of an event; None for what is no id that we ever gave."""
+    return int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 19 else None
+
+
+def _criteria(pairs: list[tuple[str, str]], service: Deployment, owner: str) -> Json | None:
+    """What the store is asked; None when nothing can match. Raises BadRequest for values that cannot be read."""
+    given = [pair for pair in pairs if pair[0] in SEARCH]
+    names = [name for name, _ in given if name != "date"]
+    if len(set(names)) < len(names) or any("," in value for _, value in given):
+        raise BadRequest(f"{', '.join(SEARCH)}: write each once and with one value; only date may be repeated")
+    wanted: Json = _period([value for name, value in given if name == "date"])
+    for name, value in given:
+        if name == "_id":
+            wanted["id"] = _number(value)
+        if name == "patient":
+            wanted["patient"] = _hash(value, service, owner)
+    return None if None in wanted.values() else wanted
+
+
+def _hash(value: str, service: Deployment, owner: str) -> str:
+    match = _PATIENT.fullmatch(value)
+    if not match:
+        raise BadRequest("patient: is no reference; write Patient/ and the id on your own FHIR server")
+    return hash_patient(service, owner, match[1])
+
+
+def _period(values: list[str]) -> dict[str, datetime]:
+    """The first and last moment that all of these date parameters leave, each where there is one."""
+    firsts, lasts = list[datetime](), list[datetime]()
+    for value in values:
+        prefix = value[:2] if value[:1].isalpha() else "eq"
+        moments = span(value.removeprefix(prefix).replace(" ", "+"))  # a plus sign that nobody escaped is a blank
+        if not moments or prefix not in ("eq", "gt", "ge", "lt", "le", "sa", "eb"):
+            raise BadRequest("date: cannot be read; write eq, gt, ge, lt, le, sa or eb and a date or dateTime")
+        firsts += {"eq": [moments[0]], "ge": [moments[0]]}.get(prefix, [])
+        firsts += [moments[1] + _MOMENT] if prefix in ("gt", "sa") else []
+        lasts += {"eq": [moments[1]], "le": [moments[1]]}.get(prefix, [])
+        lasts += [max(moments[0], _SECOND) - _MOMENT] if prefix in ("lt", "eb") else []
+    return ({"since": max(firsts)} if firsts else {}) | ({"until": min(lasts)} if lasts else {})
