@@ -30,7 +30,7 @@ class Question:
     shown_for: Mapping[str, frozenset[str]] = field(default_factory=dict)  # parent → its codes; empty: always shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compiled once: each is itself only, so that what is made of it can be kept
 class Screening:
     name: str
     base: str  # of the canonical URLs

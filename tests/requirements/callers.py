@@ -14,12 +14,12 @@ from werkzeug.test import TestResponse
 from cds_content.screening import Screening
 from cds_service.auth import Identify, authenticator
 from cds_service.clients import DEVELOPMENT, Client
-from cds_service.store import first_use, open_store
+from cds_service.store import first_use
 from cds_service.web import Deployment, create_app
 from tests.conftest import SERVICE
 from tests.requirements.requests import valid
 from tests.tokens import EHR, EHR_RSA, ISSUER, NOW, OTHER, PUBLIC, Json, KeyPair, claims, header, key_set, token
-from tests.wire import obeys
+from tests.wire import obeys, store_in
 
 HOOK = f"{PUBLIC}{SERVICE}"
 FEEDBACK = f"{HOOK}/feedback"
@@ -49,7 +49,7 @@ def identify_in(
     for name, keys in {"ehr.json": [EHR, EHR_RSA], "other.json": [OTHER]}.items():
         if not (folder / name).exists():
             (folder / name).write_text(key_set(*(key.jwk() for key in keys)), "utf-8")
-    engine, time = open_store(f"sqlite:///{folder / 'store.sqlite'}"), clock or Clock()
+    engine, time = store_in(folder / "store.sqlite"), clock or Clock()
 
     def unused(issuer: str, jti: str, until: datetime) -> bool:
         return first_use(engine, issuer, jti, until, time.now)

@@ -1,21 +1,22 @@
-"""The page docs/requirements.md: every row of rows.toml with the tests that carry its id, and how they ended.
+"""The pages of requirements: every row of a file of rows with the tests that carry its id, and how they ended.
 
 A test carries ids by the marker `requirement`, written with texts above the function. `pytest --write-requirements`
-registers `Outcomes`, which writes the page after the run.
+registers `Outcomes`, which writes the pages after the run.
 """
 
 import ast
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 TESTS = Path(__file__).parent.parent
-PAGE = TESTS.parent / "docs" / "requirements.md"
-HEADING = """# The requirements on a CDS Hooks service, and the tests that hold them
+DOCS = TESTS.parent / "docs"
+_HOOKS = """# The requirements on a CDS Hooks service, and the tests that hold them
 
 The rules of CDS Hooks 1.0, 2.0.1 and the 3.0 ballot for a service, in our own words, and what good HTTP, security and
 patient safety ask beyond them. `make requirements` runs all tests and writes this page: each row names the tests that
@@ -23,16 +24,38 @@ carry its id, and its state is how they ended in that run. What no test can hold
 there. Levels are those of the specification; *derived* follows from its text, *house* is ours, *guidance* is advised
 beside it. Versions: 2.0 is 2.0.1, 3.0 is the ballot.
 """
-COLUMNS = "| row | level | versions | the service | tests | state |\n|---|---|---|---|---|---|"
+_FHIR = """# The requirements on the FHIR side, and the tests that hold them
+
+The rules of FHIR R4, Structured Data Capture 4.0.0 and Clinical Practice Guidelines 2.0 for what this service
+publishes, receives and answers, in our own words. `make requirements` runs all tests and writes this page: each row
+names the tests that carry its id, and its state is how they ended in that run. What is not built says why. Levels are
+those of the source; *trial* is trial use, *profile* a rule of a profile, *house* is ours. Priorities: 1 first.
+"""
 
 Row = Mapping[str, str]
 Rows = Mapping[str, Mapping[str, Row]]  # section → id → row
 Carriers = Mapping[str, list[str]]  # id → tests that carry it, each as tests/…/file.py::function
 
 
-def read_rows() -> Rows:
-    """The sections of rows.toml in their order."""
-    return tomllib.loads(Path(__file__).with_name("rows.toml").read_text("utf-8"))
+@dataclass(frozen=True)
+class Table:
+    """A file of rows and the page made from it; `column` is the third, beside id and level."""
+
+    file: str
+    page: Path
+    heading: str
+    column: str
+
+    @property
+    def rows(self) -> Rows:
+        """The sections of the file in their order."""
+        return tomllib.loads(Path(__file__).with_name(self.file).read_text("utf-8"))
+
+
+TABLES = (
+    Table("rows.toml", DOCS / "requirements.md", _HOOKS, "versions"),
+    Table("fhir_rows.toml", DOCS / "fhir-requirements.md", _FHIR, "prio"),
+)
 
 
 def read_carriers() -> dict[str, list[str]]:
@@ -45,9 +68,10 @@ def read_carriers() -> dict[str, list[str]]:
     return found
 
 
-def page(rows: Rows, carriers: Carriers, states: Mapping[str, str]) -> str:
-    """The page; `states` is how the tests of each row ended."""
-    return "\n".join([HEADING, *(part for title in rows for part in _section(title, rows[title], carriers, states))])
+def page(table: Table, carriers: Carriers, states: Mapping[str, str]) -> str:
+    """The page of a table; `states` is how the tests of each row ended."""
+    sections = (part for title in table.rows for part in _section(table, title, carriers, states))
+    return "\n".join([table.heading, *sections])
 
 
 def states_on(text: str) -> dict[str, str]:
@@ -69,7 +93,8 @@ class Outcomes:
     def pytest_sessionfinish(self) -> None:
         carriers = read_carriers()
         states = {id_: self._state(tests) for id_, tests in carriers.items()}
-        PAGE.write_text(page(read_rows(), carriers, states), "utf-8")
+        for table in TABLES:
+            table.page.write_text(page(table, carriers, states), "utf-8")
 
     def _state(self, tests: list[str]) -> str:
         ended = [self.ended.get(test, {"not run"}) for test in tests]
@@ -77,19 +102,19 @@ class Outcomes:
         return worst[0] if worst else "passed"
 
 
-def _section(title: str, rows: Mapping[str, Row], carriers: Carriers, states: Mapping[str, str]) -> Iterator[str]:
+def _section(table: Table, title: str, carriers: Carriers, states: Mapping[str, str]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield COLUMNS
-    for id_, row in rows.items():
+    yield f"| row | level | {table.column} | the service | tests | state |\n|---|---|---|---|---|---|"
+    for id_, row in table.rows[title].items():
         tests = "<br>".join(_link(test) for test in carriers.get(id_, []))
         state = row.get("state") or states.get(id_, "no test")
-        yield f"| {' | '.join([id_, row['level'], row['versions'], row['what'], tests, state])} |"
+        yield f"| {' | '.join([id_, row['level'], row[table.column], row['what'], tests, state])} |"
     yield ""
 
 
 def _link(test: str) -> str:
     file, _, function = test.partition("::")
-    return f"[{Path(file).name}::{function}]({os.path.relpath(TESTS.parent / file, PAGE.parent)})"
+    return f"[{Path(file).name}::{function}]({os.path.relpath(TESTS.parent / file, DOCS)})"
 
 
 def _marked(module: ast.Module) -> Iterator[tuple[str, list[str]]]:

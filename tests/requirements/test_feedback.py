@@ -14,11 +14,11 @@ from werkzeug.test import TestResponse
 from cds_content.screening import Screening
 from cds_service.clients import Client
 from cds_service.errors import NotAuthenticated
-from cds_service.store import feedback, open_store
+from cds_service.store import feedback
 from cds_service.web import Deployment, create_app
 from tests.requirements.requests import ALARM, HOOKS, Json, call, path, valid
 from tests.samples import CALM, response
-from tests.wire import ABSENT, cards_of, changed, obeys, places, refusal_of, same
+from tests.wire import ABSENT, cards_of, changed, obeys, places, refusal_of, same, store_in
 
 PUBLIC = "http://127.0.0.1:8080"
 HOOK = "patient-view"
@@ -30,7 +30,7 @@ MARKER = "Jansen, born 1950"  # what no refusal and no log may repeat
 
 @pytest.fixture(name="store")
 def _store(tmp_path: Path) -> Engine:
-    return open_store(f"sqlite:///{tmp_path / 'decisions.sqlite'}")
+    return store_in(tmp_path / "decisions.sqlite")
 
 
 @pytest.fixture(name="client")
