@@ -1,6 +1,7 @@
 """cds-service: what is kept, and its end: purge, erase, export, report."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -12,7 +13,7 @@ from cds_service.clients import read_clients
 from cds_service.config import Settings, read_settings
 from cds_service.errors import SettingsError
 from cds_service.report import text
-from cds_service.responses import ID
+from cds_service.resources import ID
 from cds_service.store import Keep, open_store, owners
 from cds_service.store import erase as erase_patient
 from cds_service.store import export as export_patient
@@ -99,6 +100,6 @@ def _meant(owner: str, client: str | None, tenant: str | None) -> bool:
 def _id(patient: str) -> str:
     """The id of a patient, alone or after Patient/. Raises SettingsError, which does not repeat it."""
     id_ = patient.removeprefix("Patient/")
-    if not ID.fullmatch(id_):
+    if not re.fullmatch(ID, id_):
         raise SettingsError("PATIENT: is no id; write the id of the Patient on the client's FHIR server, such as p1")
     return id_

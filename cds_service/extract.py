@@ -15,7 +15,7 @@ from cds_content.shapes import Json
 from cds_content.translations import in_language
 from cds_service.answers import Answer
 from cds_service.details import Call
-from cds_service.resources import dicts
+from cds_service.resources import ID, dicts
 from cds_service.responses import Reading, read_response
 
 FINISHED = ("completed", "amended")
@@ -23,7 +23,7 @@ _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 EXTRACT, CATEGORY = f"{_SDC}observationExtract", f"{_SDC}observation-extract-category"
 _PERFORMERS = ("Practitioner", "PractitionerRole", "Organization", "CareTeam", "Patient", "RelatedPerson")
 _COPIED = {"basedOn": ("CarePlan", "ServiceRequest"), "partOf": ("Procedure",)}  # what an Observation may refer to too
-_KIND = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?", re.ASCII)
+_KIND = re.compile(rf"(?:.*/)?([A-Z][A-Za-z]+)/{ID}(?:/_history/{ID})?", re.ASCII)
 
 
 def extracted(

@@ -11,8 +11,8 @@ from typing import Any
 
 from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import texts
+from cds_service.dates import span
 from cds_service.errors import BadRequest
-from cds_service.submission.dates import span
 
 MODIFIERS = ("missing",)
 _CORE, _SDC = "http://hl7.org/fhir/SearchParameter", "http://hl7.org/fhir/uv/sdc/SearchParameter"

@@ -8,7 +8,7 @@ from cds_content.card_shapes import Coding, NamedCode
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.hooks import Context
-from cds_service.resources import coded, held, system_of
+from cds_service.resources import ID, coded, held, system_of
 
 _VOID = ("revoked", "cancelled", "noshow", "entered-in-error")  # statuses of what will not take place
 
@@ -25,7 +25,7 @@ class Order:
     def name(self) -> str:
         """What a card calls it: nothing that was typed into it."""
         own = self.resource.get("id")
-        readable = isinstance(own, str) and re.fullmatch(r"[A-Za-z0-9.-]{1,64}", own)
+        readable = isinstance(own, str) and re.fullmatch(ID, own)
         return f"{self.display} ({self.resource['resourceType']}{f'/{own}' if readable else ''})"
 
 

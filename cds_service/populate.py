@@ -15,12 +15,12 @@ from cds_content.translations import in_language
 from cds_service.answers import Answer, Answers, with_birth_date
 from cds_service.errors import BadRequest
 from cds_service.parameters import Given, one_of, refused
-from cds_service.resources import dicts, is_of, is_resource, names, parts
+from cds_service.resources import ID, dicts, is_of, is_resource, names, parts
 
 PROFILE = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaireresponse"
 LAUNCH_CONTEXT = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-launchContext"
 FORM = ("identifier", "questionnaire", "questionnaireRef", "canonical")  # canonical: the name in SDC 3.0.0
-_PATIENT = re.compile(r"(?:(https?://[^\s|#?]+)/)?Patient/([A-Za-z0-9.-]{1,64})", re.ASCII)
+_PATIENT = re.compile(rf"(?:(https?://[^\s|#?]+)/)?Patient/({ID})", re.ASCII)
 
 
 def named_form(screenings: Sequence[Screening], given: Given) -> Screening:

@@ -11,7 +11,8 @@ _OIDS = {
     "urn:oid:2.16.840.1.113883.6.1": "http://loinc.org",
     "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
 }
-_LOCAL = re.compile(r"([A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+ID = r"[A-Za-z0-9.-]{1,64}"  # the pattern of the id of a resource
+_LOCAL = re.compile(rf"({ID})(?:/_history/{ID})?")
 
 
 def parts(value: Any) -> Iterator[Any]:

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cds_content.screening import Screening
 from cds_service.answers import Answers, read_answers, with_birth_date
+from cds_service.dates import calendar_span
+from cds_service.resources import ID
 
 AHEAD = timedelta(minutes=5)  # how far a clock may run ahead of ours
 UNFINISHED = ("in-progress", "stopped")
 READ = ("completed", "amended", *UNFINISHED)
-ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def read_response(
         latest=latest,
         status="unknown" if unread else str(status),
         who=_who(response),
-        reference=f"QuestionnaireResponse/{own}" if isinstance(own, str) and ID.fullmatch(own) else None,
+        reference=f"QuestionnaireResponse/{own}" if isinstance(own, str) and re.fullmatch(ID, own) else None,
         alarms=not unread and not history,
         hidden=not history and bool(unread or answers.stray or _unreadable(screening, answers)),
         doubts=(unread,) if unread else tuple(reason for reason, holds in reasons.items() if holds),
@@ -124,9 +125,7 @@ def _range(match: re.Match[str]) -> tuple[datetime, datetime]:
     year, month, day, time = match.groups()
     if time:
         return (moment := datetime.fromisoformat(match[0])), moment
-    first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)  # a date has no zone: read as UTC
-    after = first + timedelta(days=1) if day else (first + timedelta(days=31 if month else 366)).replace(day=1)
-    return first, after - timedelta(microseconds=1)
+    return calendar_span(year, month, day)
 
 
 _PEOPLE = ("Patient", "RelatedPerson", "Practitioner", "PractitionerRole")

@@ -12,17 +12,16 @@ from typing import Any
 from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import in_language
-from cds_service.resources import dicts
+from cds_service.dates import span
+from cds_service.resources import ID, dicts
 from cds_service.responses import AHEAD
-from cds_service.submission.dates import span
 from cds_service.submission.items import item_faults
 from cds_service.submission.kinds import KINDS, Fault, Found, Path, fault
 from cds_service.submission.narrative import is_safe
 from cds_service.submission.shape import is_response, shape_faults
 
 MOST = 100  # faults listed; a body can hold very many
-_ID = r"[A-Za-z0-9.-]{1,64}"
-_KIND = re.compile(rf"(?:\S+/)?([A-Z][A-Za-z]+)/{_ID}(?:/_history/{_ID})?")
+_KIND = re.compile(rf"(?:\S+/)?([A-Z][A-Za-z]+)/{ID}(?:/_history/{ID})?")
 # Which types of resource FHIR lets these elements refer to.
 _PEOPLE = {"Patient", "Practitioner", "PractitionerRole", "RelatedPerson"}
 _TARGETS = {
@@ -100,7 +99,7 @@ def patient_of(response: Json, servers: Collection[str] = ()) -> str | None:
     subject = response.get("subject")
     reference = subject.get("reference") if isinstance(subject, dict) else None
     match = (
-        re.fullmatch(rf"(\S+/)?Patient/({_ID})(?:/_history/{_ID})?", reference) if isinstance(reference, str) else None
+        re.fullmatch(rf"(\S+/)?Patient/({ID})(?:/_history/{ID})?", reference) if isinstance(reference, str) else None
     )
     ours = match and (match[1] is None or match[1] in {f"{server.rstrip('/')}/" for server in servers})
     typed = isinstance(subject, dict) and subject.get("type", "Patient") == "Patient"

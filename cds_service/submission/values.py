@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from cds_content.shapes import Json
+from cds_service.dates import span
 from cds_service.resources import dicts
-from cds_service.submission.dates import span
 
 _VALUE = re.compile(r"(?:value|answer|initial)([A-Z]\w*)")
 

@@ -21,19 +21,18 @@ from cds_service.errors import BadRequest, DataMissing, NotFound, Unprocessable
 from cds_service.judgement import Asker, applied, resources_of
 from cds_service.parameters import Given, read_parameters
 from cds_service.request_group import plan_of, request_group
-from cds_service.resources import coded, dicts
+from cds_service.resources import ID, coded, dicts
 from cds_service.responses import belongs
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.asker import asker
 from cds_service.web.exchange import issue, refuse_format, resource_answer, sent
 
-_ID = r"[A-Za-z0-9.-]{1,64}"
 # What a parameter that refers to something is to be, and its parts: the server, and what we use.
 _REFERENCES = {
-    "subject": (rf"(?:(https?://\S+)/)?Patient/({_ID})", "Patient/id"),
-    "encounter": (rf"()Encounter/({_ID})", "Encounter/id"),
-    "practitioner": (rf"()(Practitioner(?:Role)?/{_ID})", "Practitioner/id or PractitionerRole/id"),
-    "organization": (rf"()(Organization/{_ID})", "Organization/id"),
+    "subject": (rf"(?:(https?://\S+)/)?Patient/({ID})", "Patient/id"),
+    "encounter": (rf"()Encounter/({ID})", "Encounter/id"),
+    "practitioner": (rf"()(Practitioner(?:Role)?/{ID})", "Practitioner/id or PractitionerRole/id"),
+    "organization": (rf"()(Organization/{ID})", "Organization/id"),
 }
 _CONCEPTS = ("userType", "userLanguage", "userTaskContext", "setting", "settingContext")
 _TYPE_LEVEL = ("planDefinition", "url")

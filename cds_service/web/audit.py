@@ -7,16 +7,17 @@ from flask import Blueprint, Response
 
 from cds_content.shapes import Json
 from cds_service.audit import audit_event
+from cds_service.dates import span
 from cds_service.errors import BadRequest, NotFound
+from cds_service.resources import ID
 from cds_service.store import events
-from cds_service.submission.dates import span
 from cds_service.web import Deployment, caller, hash_patient
 from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
 
 SEARCH = {"_id": "token", "date": "date", "patient": "reference"}
 _MOMENT = timedelta(microseconds=1)
 _SECOND = datetime.min.replace(tzinfo=UTC) + _MOMENT  # the second moment that there is: only the first is before it
-_PATIENT = re.compile(r"(?:(?:https?://[^\s|#?]+/)?Patient/)?([A-Za-z0-9.-]{1,64})", re.ASCII)
+_PATIENT = re.compile(rf"(?:(?:https?://[^\s|#?]+/)?Patient/)?({ID})", re.ASCII)
 
 
 def routes(service: Deployment) -> Blueprint:

@@ -5,6 +5,7 @@ depended on the answers would break where they alarm. Where there is nothing to 
 Source: SDC 4.0.0, "QuestionnaireResponse/$extract"; HL7 FHIR R4, "Operations".
 """
 
+import re
 from typing import Any
 
 from flask import Blueprint, Response
@@ -15,7 +16,7 @@ from cds_service.errors import BadRequest, Gone, NotFound, Unprocessable
 from cds_service.extract import FINISHED, extracted
 from cds_service.judgement import judged
 from cds_service.parameters import is_parameters, one_of, read_parameters, refused, write_parameters
-from cds_service.responses import ID
+from cds_service.resources import ID
 from cds_service.store import read
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.asker import asker
@@ -34,7 +35,7 @@ def routes(service: Deployment) -> Blueprint:
         with naming_alarms(service, who, given := sent()):
             body, form = _given(given)
         own = body.get("id") if isinstance(body, dict) else None
-        reference = f"{KIND}/{own}" if isinstance(own, str) and ID.fullmatch(own) else ""
+        reference = f"{KIND}/{own}" if isinstance(own, str) and re.fullmatch(ID, own) else ""
         return _answer(service, who, body, reference, form)
 
     @blueprint.post("/<id_>/$extract")

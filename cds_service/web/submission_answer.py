@@ -14,11 +14,11 @@ from flask import Response, request
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
+from cds_service.dates import span
 from cds_service.errors import Unprocessable
 from cds_service.store import Act, Received, Stored
 from cds_service.submission import faults, form_of, kept, patient_of
 from cds_service.submission.alarms import disposition_issue, disposition_of, is_urgent, readable_alarms
-from cds_service.submission.dates import span
 from cds_service.submission.kinds import Fault, issue
 from cds_service.web import Caller, Deployment, hash_patient, language
 from cds_service.web.exchange import issue as plain_issue

@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
 
+from cds_service.dates import span
 from cds_service.errors import BadRequest
+from cds_service.resources import ID
 from cds_service.searching import understood
 from cds_service.store import Criteria
 from cds_service.store import search as stored_search
 from cds_service.submission import patient_of
-from cds_service.submission.dates import span
 from cds_service.web import Caller, Deployment, caller, hash_patient
 from cds_service.web.exchange import asked, paging, resource_answer, searchset
 from cds_service.web.submission_answer import KIND
@@ -36,7 +37,6 @@ MOST = 100  # values of one parameter; each is a part of one statement of SQL
 _STATUS = "http://hl7.org/fhir/questionnaire-answers-status"
 _AUTHORS = ("Device", "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson")
 _PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 _DATED = re.compile(r"([a-z]{2})?(\d.*)", re.ASCII | re.DOTALL)
 _COMMA = re.compile(r"(?<!\\),")
 
@@ -129,13 +129,13 @@ def _statuses(_: _Asked, value: str) -> list[str]:
 
 def _patients(to: _Asked, value: str) -> list[str]:
     """The hash of the patient; none for a reference to something else."""
-    reference = f"Patient/{value}" if _ID.fullmatch(value) else value
+    reference = f"Patient/{value}" if re.fullmatch(ID, value) else value
     id_ = patient_of({"subject": {"reference": reference}}, to.who.client.fhir_servers)
     return [hash_patient(to.service, to.who.owner, id_)] if id_ else []
 
 
 def _authors(_: _Asked, value: str) -> list[str]:
-    return [f"{kind}/{value}" for kind in _AUTHORS] if _ID.fullmatch(value) else [value]
+    return [f"{kind}/{value}" for kind in _AUTHORS] if re.fullmatch(ID, value) else [value]
 
 
 _READERS: dict[str, tuple[str, Callable[[_Asked, str], list[str]]]] = {

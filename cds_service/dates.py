@@ -25,15 +25,19 @@ def span(text: str) -> Span | None:
         return None
 
 
+def calendar_span(year: str, month: str | None, day: str | None) -> Span:
+    """The first and the last moment, in UTC, of a year, month or day. Raises ValueError for one that there is not."""
+    first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
+    rough = timedelta(days=1 if day else 31 if month else 366)
+    after = first + rough if day else (first + rough).replace(day=1)
+    return first, after - timedelta(microseconds=1)
+
+
 def _moments(match: re.Match[str]) -> Span:
     year, month, day, minute, second, fraction, zone = match.groups()
     if minute is None:
-        first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
-        rough = timedelta(days=1 if day else 31 if month else 366)
-        after = first + rough if day else (first + rough).replace(day=1)
-    else:
-        seconds = f"{second or '00'}{(fraction or '')[:7]}"
-        said = datetime.fromisoformat(f"{match[0][:10]}T{minute}:{seconds}{zone or 'Z'}").astimezone(UTC)
-        first, after = said, said + (timedelta(seconds=1) if second else timedelta(minutes=1))
-        after = said + timedelta(microseconds=1) if fraction else after
-    return first, after - timedelta(microseconds=1)
+        return calendar_span(year, month, day)
+    seconds = f"{second or '00'}{(fraction or '')[:7]}"
+    said = datetime.fromisoformat(f"{match[0][:10]}T{minute}:{seconds}{zone or 'Z'}").astimezone(UTC)
+    after = said + (timedelta(seconds=1) if second else timedelta(minutes=1))
+    return said, (said if fraction else after - timedelta(microseconds=1))
