@@ -47,12 +47,14 @@ def refuse_others(request: HookRequest, values: Iterable[Any]) -> None:
 class Submitted:
     """The responses to our form that the client handed to us for this patient, and the address where it can read them.
 
-    With `instead`, a key that is absent from the prefetch says nothing: the client hands all responses to us.
+    With `instead`, a key that is absent from the prefetch says nothing: the client hands all responses to us. `unclear`
+    when there are some of which it is not known whether they are about this patient.
     """
 
     responses: tuple[Json, ...] = ()
     address: str = ""
     instead: bool = False
+    unclear: bool = False
 
 
 def gather(
@@ -79,7 +81,7 @@ def gather(
     of_record = [_reading(screening, request, one, birth_date, now) for one in _standing(ours)]
     of_ours = [_handed(screening, one, submitted.address, birth_date, now) for one in _standing(handed)]
     readings = [*of_record, *_not_known_to(of_record, of_ours)]
-    doubts = {"partly-seen": partly, "entered-in-error": bool(ours or handed) and not readings}
+    doubts = {"partly-seen": partly or submitted.unclear, "entered-in-error": bool(ours or handed) and not readings}
     known = [*_of_type(prefetch, "conditions", "Condition"), *_of_type(prefetch, "encounter", "Encounter"), *orders]
     known += [resource for _, resource in held(request.context.conditions)]
     return Evidence(

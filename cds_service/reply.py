@@ -71,8 +71,15 @@ def _evidence(asked: Asked, orders: Sequence[Order] = ()) -> Evidence:
 
 
 def _submitted(asked: Asked) -> Submitted:
-    """What the client handed to us. One with no FHIR server that we may ask has handed us what there is."""
+    """What the client handed to us. One with no FHIR server that we may ask has handed us what there is.
+
+    Where the call names a server that was not agreed, the same id may be another patient: nothing of it is shown, and
+    nothing reassures.
+    """
     responses = tuple(one for one in asked.submitted() if belongs(one, asked.screening))
+    server, agreed = asked.request.fhir_server, asked.client.fhir_servers
+    if server and agreed and server.rstrip("/") not in agreed:
+        return Submitted(unclear=bool(responses))
     instead = asked.client.responses == "submitted" or bool(responses and not asked.client.fhir_servers)
     return Submitted(responses, f"{asked.call.public}/fhir", instead)
 

@@ -190,15 +190,29 @@ def test_a_response_to_another_form_says_nothing_about_this_one(screening: Scree
         assert "responses" in refusal_of(send(client, call(prefetch=NOTHING_SENT)), 412)
 
 
-def test_the_same_id_on_another_server_is_another_patient(screening: Screening, tmp_path: Path) -> None:
+def test_the_same_id_on_another_server_may_be_another_patient_and_is_no_silence(
+    screening: Screening, tmp_path: Path
+) -> None:
     agreed = EVERYTHING.model_copy(update={"fhir_servers": ("https://a.example/fhir",)})
 
     with serving(screening, tmp_path, clients={DEVELOPMENT: agreed}) as client:
-        submit(client, response(CALM))
+        submit(client, response(ALARM))
         there = call(prefetch=NONE_THERE, fhirServer="https://b.example/fhir")
-        here = call(prefetch=NONE_THERE, fhirServer="https://a.example/fhir")
-        assert topics(cards_of(send(client, here))) == ["self-care"]
-        assert cards_of(send(client, there)) == []
+        here = call(prefetch=NONE_THERE, fhirServer="https://a.example/fhir/")
+        assert topics(cards_of(send(client, here))) == ["emergency-now"]
+        (card,) = cards_of(send(client, there))
+        assert card["source"]["topic"]["code"] == "incomplete"
+        assert "R02" not in card["detail"]
+
+
+def test_a_client_that_hands_all_over_has_handed_nothing_about_the_patients_of_another_server(
+    screening: Screening, tmp_path: Path
+) -> None:
+    agreed = EVERYTHING.model_copy(update={"responses": "submitted", "fhir_servers": ("https://a.example/fhir",)})
+
+    with serving(screening, tmp_path, clients={DEVELOPMENT: agreed}) as client:
+        there = call(prefetch=NOTHING_SENT, fhirServer="https://b.example/fhir")
+        assert "responses" in refusal_of(send(client, there), 412)
 
 
 def test_what_was_sought_and_not_had_stays_a_gap(ehr: FlaskClient) -> None:

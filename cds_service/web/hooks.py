@@ -1,6 +1,5 @@
 """/cds-services: discovery, and one route for every service."""
 
-from collections.abc import Sequence
 from functools import partial
 
 from flask import Blueprint, Response
@@ -43,8 +42,7 @@ def routes(service: Deployment) -> Blueprint:
             choices=who.client.action_selection_behavior,
         )
         patient = hash_patient(service, who.owner, about.patient_id) if about.patient_id else ""
-        known = patient and _is_theirs(request.fhir_server, who.client.fhir_servers)
-        submitted = partial(of_patient, service.store, who.owner, patient) if known else tuple
+        submitted = partial(of_patient, service.store, who.owner, patient) if patient else tuple
         queries = templates(screening, hooks[request.hook])
         advice, response = reply(Asked(screening, queries, request, who.client, to, submitted))
         user = recorded_user(service, who.owner, about.user_id)
@@ -53,8 +51,3 @@ def routes(service: Deployment) -> Blueprint:
         return answer(response, spoken=spoken)
 
     return blueprint
-
-
-def _is_theirs(server: str | None, agreed: Sequence[str]) -> bool:
-    """Whether the patient of a call is of the server whose patients the client submits about: ids repeat elsewhere."""
-    return not server or not agreed or server.rstrip("/") in agreed
