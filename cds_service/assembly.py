@@ -46,6 +46,7 @@ def deployment(settings: Settings, screenings: tuple[Screening, ...], clients: M
         store,
         settings.public,
         patient_key=settings.patient_key.get_secret_value().encode(),
+        metrics_token=settings.metrics_token.get_secret_value(),
         development=settings.development,
         clients=clients,
         identify=identify,

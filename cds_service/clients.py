@@ -43,6 +43,9 @@ class Client(Table):
     reader: Literal["clinician", "gp"] = "clinician"  # "gp": no referral to the GP is suggested
     fhir_servers: tuple[Annotated[str, Field(pattern=r"^https?://[^\s?#@\\]+[^\s?#@/\\]$")], ...] = ()
     open_fhir_servers: bool = False  # whether they may be asked without a token
+    private_addresses: bool = False  # whether its servers may stand on loopback and private addresses
+    longest_token: int = Field(300, ge=60, le=3600)  # seconds that a token of this client may live
+    calls_per_second: int = Field(100, ge=1)  # more are answered with 429
     responses: Literal["", "submitted"] = ""  # "submitted": it hands us responses by FHIR, and sends none along
     system_actions: bool = False
     action_selection_behavior: bool = False

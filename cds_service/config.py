@@ -32,6 +32,7 @@ class Settings(BaseSettings):
         1830, ge=30
     )  # days that always cover five years, the least that Dutch law asks of a care record's log
     patient_key: SecretStr = SecretStr("development")
+    metrics_token: SecretStr = SecretStr("")
     clients: Path | None = None
     hooks: str = Field("all", pattern=r"^[a-z0-9.,-]+$")
     group_services: bool = False

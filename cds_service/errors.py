@@ -19,10 +19,13 @@ class OtherPatient(BadRequest):
 
 
 class NotAuthenticated(ServiceError):
+    """`reason` is one of a few fixed words, for the log and the metrics, never for the caller."""
+
     status, code = 401, "login"
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "") -> None:
         super().__init__("not authenticated")  # the same words for every cause: an attacker learns nothing
+        self.reason = reason
 
 
 class Forbidden(ServiceError):
@@ -65,6 +68,16 @@ class Unprocessable(ServiceError):
     def __init__(self, issues: Sequence[Json]) -> None:
         super().__init__("what was sent cannot be taken; each issue names a fault")
         self.issues = list(issues)
+
+
+class TooManyCalls(ServiceError):
+    """`wait` is after how many whole seconds the client may call again."""
+
+    status, code = 429, "throttled"
+
+    def __init__(self, wait: int) -> None:
+        super().__init__("more calls than were agreed; wait as the header Retry-After says, and call again")
+        self.wait = wait
 
 
 class Unavailable(ServiceError):

@@ -37,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Outcomes())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What the clock of this process does not touch is not run a second time with that clock ahead."""
+    if config.getoption("--ahead"):
+        timeless = [item for item in items if item.get_closest_marker("timeless")]
+        config.hook.pytest_deselected(items=timeless)
+        items[:] = [item for item in items if not item.get_closest_marker("timeless")]
+
+
 @pytest.fixture(scope="session", name="screening")
 def _screening() -> Screening:
     (screening,) = load(ROOT)

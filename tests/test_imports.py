@@ -9,6 +9,8 @@ ROOT = Path(__file__).parent.parent
 
 # One order for all modules: each may import only those before it.
 ORDER = [
+    "cds_service.web.headers",
+    "cds_service.web.observed",
     "cds_service.migrations.env",
     "cds_service.migrations.versions.r0001_decisions",
     "cds_service.migrations.versions.r0002_cards_and_feedback",
@@ -104,6 +106,7 @@ ORDER = [
     "cds_service.contract",
     "cds_service.web.deployment",
     "cds_service.web.call",
+    "cds_service.web.refusals",
     "cds_service.web",
     "cds_service.web.asker",
     "cds_service.web.exchange",

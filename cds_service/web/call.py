@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 
 from cds_content.shapes import LANGUAGES
 from cds_service import strict_json
@@ -36,6 +36,8 @@ def caller(service: Deployment, role: Role = "client") -> Caller:
     """
     owner = DEVELOPMENT if service.development else _identified(service)
     who = Caller(owner, service.clients[owner.partition(" ")[0]])
+    g.client = who.name  # for the log and the metrics
+    service.admit(who.owner, who.client.calls_per_second)
     if role not in who.client.roles:
         raise Forbidden(f"this address is for clients with the role {role!r}; have it added to clients.toml")
     return who

@@ -13,12 +13,16 @@ from cds_content.screening import Screening
 from cds_service.auth import Identify
 from cds_service.clients import DEVELOPMENT, EVERYTHING, Client
 
+Admit = Callable[[str, int], None]  # owner, calls per second agreed → nothing, or raises TooManyCalls
 Offered = Mapping[str, tuple[Screening, Mapping[str, Service]]]  # id → screening, and its service for each hook
 
 
 @dataclass(frozen=True)
 class Deployment:
     """What the routes work with.
+
+    `admit` counts a call of an owner and raises TooManyCalls where that is one too many. `metrics_token` is what a
+    monitoring system may show instead of a client's token (empty: nothing).
 
     `identify` names the owner of a call (the client, and its tenant if any) or raises NotAuthenticated. `hooks` are
     those offered (None: all); `grouped` puts all hooks of a screening under one id; `versions` adds version and
@@ -36,6 +40,8 @@ class Deployment:
     versions: bool = True
     origins: tuple[str, ...] = ()
     patient_key: bytes = b"development"  # of the hash that stands for a patient in the records
+    admit: Admit = lambda _owner, _agreed: None
+    metrics_token: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_uuid: Callable[[], str] = lambda: str(uuid4())
 

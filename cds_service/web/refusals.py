@@ -1,0 +1,61 @@
+"""Every refusal over HTTP: an OperationOutcome, whatever went wrong, without a word of what was sent."""
+
+import logging
+import traceback
+
+import orjson
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from cds_content.shapes import Json
+from cds_service.errors import NotAuthenticated, ServiceError, TooManyCalls, Unprocessable
+from cds_service.web.call import FHIR_JSON
+
+MAX_BODY = 1_000_000  # bytes; a screening is about 10 kB
+_REFUSED = {
+    404: ("not-found", "no such address; GET /cds-services and /fhir/metadata tell what there is"),
+    405: ("not-supported", "this method is not offered here; the header Allow names those that are"),
+    413: ("too-long", f"body: over {MAX_BODY} bytes; send fewer responses"),
+}
+log = logging.getLogger("cds_service")
+
+
+def refuse_as_outcomes(app: Flask) -> None:
+    """Whatever is raised in this application is answered as an OperationOutcome."""
+    app.register_error_handler(ServiceError, _refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(Exception, _fail)
+
+
+def _refuse(error: ServiceError) -> Response:
+    g.reason = error.reason if isinstance(error, NotAuthenticated) else error.code
+    if isinstance(error, Unprocessable):
+        return _outcome(error.status, error.issues)
+    response = _outcome(error.status, [_issue(error.code, str(error))])
+    if isinstance(error, TooManyCalls):
+        response.headers["Retry-After"] = str(error.wait)
+    return response
+
+
+def _refuse_http(error: HTTPException) -> Response:
+    """The web framework's own refusals; their texts never hold what was sent."""
+    status = error.code or 500
+    response = _outcome(status, [_issue(*_REFUSED.get(status, ("processing", error.name)))])
+    response.headers.extend([header for header in error.get_headers() if header[0] == "Allow"])
+    return response
+
+
+def _fail(error: Exception) -> Response:
+    """An error of ours: never an empty list of cards. Logged by place and kind, because its text may hold answers."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("%s at %s", type(error).__name__, " > ".join(places[-5:]))
+    return _outcome(500, [_issue("exception", "internal error; no advice is given")])
+
+
+def _issue(code: str, text: str) -> Json:
+    return {"severity": "error", "code": code, "diagnostics": text}
+
+
+def _outcome(status: int, issues: list[Json]) -> Response:
+    outcome = {"resourceType": "OperationOutcome", "issue": issues}
+    return Response(orjson.dumps(outcome), status, content_type=FHIR_JSON)
