@@ -1,7 +1,7 @@
 # Each target is one line; scripts/environment makes .venv and names what is missing on this machine.
 PYTHON ?= python3
 
-.PHONY: help run test attack requirements check fix review clean
+.PHONY: help run test attack benchmark lock sbom requirements check fix review clean
 
 help: ## show these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -9,11 +9,20 @@ help: ## show these targets
 run: ## serve in development mode on 127.0.0.1:8080, with an embedded database
 	@scripts/environment $(PYTHON) && CDS_DEVELOPMENT=1 exec .venv/bin/cds-service serve
 
-test: ## format check, lint, types, content check and all tests
+test: ## format check, lint, types, content check, bandit, our own rules and all tests
 	@scripts/environment $(PYTHON) test && scripts/test
 
-attack: ## 10,000 generated requests made from the contract; 50 rounds of killed writers on each database
+attack: ## every attack in full, 10,000 generated requests and 50 rounds of killed writers on each database among them
 	@scripts/environment $(PYTHON) test && scripts/attack
+
+benchmark: ## measure the goals of speed, each beside what it is compared with
+	@scripts/environment $(PYTHON) test && .venv/bin/python -m benchmarks.jwt
+
+lock: ## write the locks in requirements/ after a change of pyproject.toml; UPGRADE=1 takes the newest of everything
+	@scripts/tools $(PYTHON) && scripts/lock $(if $(UPGRADE),--upgrade)
+
+sbom: ## write dist/sbom.cdx.json: what the service is made of, as locked
+	@scripts/tools $(PYTHON) && scripts/sbom
 
 requirements: ## run all tests and write the pages of the requirements of CDS Hooks and FHIR
 	@scripts/environment $(PYTHON) test && .venv/bin/pytest tests --write-requirements
@@ -27,5 +36,5 @@ fix: ## repair format and simple lint
 review: ## write the page that a clinician signs
 	@scripts/environment $(PYTHON) && .venv/bin/cds-service review
 
-clean: ## remove the environment and the embedded database
-	rm -rf .venv cds-service.sqlite*
+clean: ## remove the environments and the embedded database
+	rm -rf .venv .venv-tools cds-service.sqlite*
