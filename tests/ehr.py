@@ -118,18 +118,19 @@ def fetching(fhir_server: str, **members: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def connections() -> Iterator[list[str]]:
-    """Every host:port that this process looks up or connects to meanwhile, whatever the way."""
+def connections(*, lookups: bool = True) -> Iterator[list[str]]:
+    """Every host:port that this process connects to meanwhile, whatever the way, or that it looks up."""
     _install_hook()
     heard: list[str] = []
-    _hearing.append(heard)
+    hearing = heard, ("socket.connect", "socket.getaddrinfo")[: 1 + lookups]
+    _hearing.append(hearing)
     try:
         yield heard
     finally:
-        _hearing.remove(heard)
+        _hearing[:] = [one for one in _hearing if one is not hearing]
 
 
-_hearing: list[list[str]] = []
+_hearing: list[tuple[list[str], tuple[str, ...]]] = []  # where to write, and which events
 
 
 @cache
@@ -141,8 +142,9 @@ def _install_hook() -> None:
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.getaddrinfo"):
         to = arguments[1] if event == "socket.connect" else arguments
-        for heard in _hearing:
-            heard.append(f"{to[0]}:{to[1]}")
+        for heard, events in list(_hearing):
+            if event in events:
+                heard.append(f"{to[0]}:{to[1]}")
 
 
 @pytest.fixture(scope="session", name="ehr")
@@ -157,7 +159,7 @@ def ehr_server() -> Iterator[Ehr]:
             process.kill()
 
 
-ENDLESS = ("silent", "dripping-body", "dripping-headers")
+ENDLESS = ("silent", "dripping-body", "dripping-headers", "lying", "chatter")
 
 
 @pytest.fixture(autouse=True, name="patience")
@@ -169,7 +171,10 @@ def ten_times_the_budget(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 
 class Serve(Protocol):
-    """Gives the service that may ask this base, and nobody else; `agreed` is what else its client was agreed with."""
+    """Gives the service that may ask this base, here or on a private address, and nobody else.
+
+    `agreed` is what else its client was agreed with.
+    """
 
     def __call__(self, *bases: str, **agreed: Any) -> FlaskClient: ...
 
@@ -179,7 +184,7 @@ def service_with_fhir_servers(screening: Screening, tmp_path_factory: pytest.Tem
     store = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'decisions.sqlite'}")
 
     def serve(*bases: str, **agreed: Any) -> FlaskClient:
-        clients = {DEVELOPMENT: Client(fhir_servers=bases, **agreed)}
+        clients = {DEVELOPMENT: Client(fhir_servers=bases, **({"private_addresses": True} | agreed))}
         app = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", development=True, clients=clients))
         app.testing = False  # so that an error of ours is answered as it is in use
         return app.test_client()

@@ -181,6 +181,47 @@ def bomb(asked: Asked) -> None:
     say(asked, BOMB + rest.compress(right(asked)) + rest.flush(), Content_Encoding="gzip")
 
 
+def redirecting(asked: Asked) -> None:
+    """With the status and the headers that it was loaded with, and the right answer."""
+    say(asked, right(asked), asked.held["status"], **asked.held["headers"])
+
+
+def deep(asked: Asked) -> None:
+    """JSON with a hundred thousand arrays in each other."""
+    say(asked, right(asked)[:-1] + b', "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def lying(asked: Asked) -> None:
+    """Promises a terabyte, and the right answer is all there is."""
+    say(asked, right(asked), Content_Length=str(10**12))
+    silent(asked)
+
+
+def chatter(asked: Asked) -> None:
+    """Says without an end that it goes on: none of it is the answer."""
+    asked.http.close_connection = True
+    while True:
+        asked.http.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        asked.http.wfile.flush()
+        time.sleep(PAUSE / 10)
+
+
+def many_headers(asked: Asked) -> None:
+    """The right answer behind ten thousand headers."""
+    many: dict[str, Any] = {f"X-{number}": "x" for number in range(10_000)}
+    say(asked, right(asked), **many)
+
+
+def linked(asked: Asked) -> None:
+    """Every address in the Bundle but those of its resources leads to `elsewhere`, none of them by `next`."""
+    told, elsewhere = answer(asked) or outcome("not-found"), asked.held["elsewhere"]
+    links = [{"relation": name, "url": f"{elsewhere}/{name}"} for name in ("self", "first", "prev", "last", "NEXT")]
+    if told["resourceType"] == "Bundle":
+        told |= {"link": links, "implicitRules": f"{elsewhere}/rules"}
+        told["entry"] = [one | {"fullUrl": f"{elsewhere}/{asked.kind}/1", "link": links} for one in told["entry"]]
+    say(asked, told)
+
+
 def slow(asked: Asked) -> None:
     time.sleep(PAUSE)
     say(asked, answer(asked))
@@ -213,6 +254,7 @@ MODES: dict[str, Callable[[Asked], None]] = {
     "error": lambda asked: say(asked, right(asked), 500),
     "unavailable": lambda asked: say(asked, right(asked), 503, Retry_After="3600"),
     "away": lambda asked: say(asked, right(asked), 302, Location=f"{ADDRESSES['canary']}{asked.http.path}"),
+    "redirecting": redirecting,
     "around": lambda asked: say(asked, right(asked), 302, Location=asked.http.path),
     # answers something else
     "html": lambda asked: say(asked, PAGE, Content_Type="text/html"),
@@ -230,11 +272,17 @@ MODES: dict[str, Callable[[Asked], None]] = {
     "dripping-body": lambda asked: drip(asked, right(asked), STATUS_LINE + b"\r\n"),
     "dripping-headers": lambda asked: drip(asked, b"X-Drip: " + b"x" * 400, STATUS_LINE),
     "hang-up": hang_up,
+    "lying": lying,
+    "chatter": chatter,
+    "headers": many_headers,
+    "deep": deep,
     "huge": lambda asked: say(asked, BLANKS + right(asked)),
     "bomb": bomb,
     # pages
     "paged": lambda asked: say(asked, answer(asked)),  # one by one, in the order in which they were loaded
     "leading": lambda asked: say(asked, answer(asked, **({} if asked.page > 1 else leading_to(asked.held["next"])))),
+    "linked": linked,
+    "as-loaded": lambda asked: MODES[asked.held["as"]](asked),  # so that a test can break it and repair it
     "endless": lambda asked: say(asked, answer(asked, **leading_to(next_page(asked)))),
 }
 

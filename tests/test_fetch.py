@@ -18,7 +18,7 @@ from cds_service.clients import Client
 from cds_service.ehr import Unreachable, get
 from cds_service.fetch import _whole
 from tests.conftest import topics
-from tests.ehr import AUTHORIZATION, BUDGET, Ehr, Serve, connections, fetching
+from tests.ehr import AUTHORIZATION, BUDGET, ENDLESS, Ehr, Serve, connections, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
 from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
@@ -147,7 +147,7 @@ def test_the_encounter_is_asked_only_when_the_context_names_one(
     service = screening.services["low-back-pain-patient-view"]
     keys = {**service.prefetch, "encounter": "Encounter/{{context.encounterId}}"}
     services = {"low-back-pain-patient-view": service.model_copy(update={"prefetch": keys})}
-    clients = {"development": Client(fhir_servers=(hospital.base,))}
+    clients = {"development": Client(fhir_servers=(hospital.base,), private_addresses=True)}
     body = fetching(hospital.base)
     body["context"] |= {"encounterId": encounter_id} if encounter_id else {}
 
@@ -217,6 +217,7 @@ def _near(base: str, canary: str) -> dict[str, str]:
         "a letter encoded": base.replace("/open", "/%6fpen"),
         "in capitals": base.upper(),
         "a folder of it, and slashes": f"{base}/x//",
+        "two slashes behind it": f"{base}//",
         "a query": f"{base}?x=1",
         "an empty query": f"{base}?",
         "a fragment": f"{base}#x",
@@ -287,11 +288,15 @@ FAILING: dict[str, str] = {
     "outcome": "an OperationOutcome with status 200",
     "other-type": "another resource than was asked for",
     "hang-up": "no answer at all",
+    "headers": "the right answer behind ten thousand headers",
+    "deep": "a hundred thousand arrays in each other, in the right answer",
     "huge": "16 MB before the right answer",
     "bomb": "32 MB in 32 kB before the right answer",
     "silent": "never answers",
     "dripping-body": "the right answer, byte by byte",
     "dripping-headers": "headers for 20 seconds, byte by byte",
+    "chatter": "it goes on, it says, without an end",
+    "lying": "the right answer, and a promise of a terabyte",
 }
 failing = pytest.mark.parametrize("mode", FAILING, ids=[f"{mode} ({why})" for mode, why in FAILING.items()])
 IN_HAND: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -401,19 +406,19 @@ def test_what_is_too_large_is_not_kept_in_memory_however_much_time_there_is(ehr:
     tracemalloc.start()
 
     with pytest.raises(Unreachable):
-        get(f"{hospital.base}/Patient/p1", {}, time.monotonic() + 60)
+        get(f"{hospital.base}/Patient/p1", {}, time.monotonic() + 60, private=True)
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000  # bytes; the answers are of 16 and 32 MB
 
 
-@pytest.mark.parametrize("mode", ["silent", "dripping-body"])
+@pytest.mark.parametrize("mode", ENDLESS)
 def test_a_question_without_an_answer_ends_by_itself(ehr: Ehr, mode: str) -> None:
     hospital, start = ehr.hospital(patient(), mode=mode), time.monotonic()
 
     with pytest.raises(Unreachable):
-        get(f"{hospital.base}/Patient/p1", {}, start + BUDGET)
+        get(f"{hospital.base}/Patient/p1", {}, start + BUDGET, private=True)
 
     assert time.monotonic() - start < NEVER
 
@@ -502,6 +507,15 @@ def test_a_next_page_below_the_base_is_followed_with_the_token(ehr: Ehr, serve: 
     assert {request.headers["authorization"] for request in hospital.requests()} == {f"Bearer {TOKEN}"}
 
 
+@pytest.mark.parametrize(("kind", "asked"), [("Bearer", True), ("bearer", True), ("DPoP", False), ("mac", False)])
+def test_only_a_bearer_token_is_used(ehr: Ehr, serve: Serve, kind: str, *, asked: bool) -> None:
+    hospital = ehr.hospital(patient(), response(ALARM))
+    body = fetching(hospital.base, fhirAuthorization=AUTHORIZATION | {"token_type": kind})
+
+    assert send(serve(hospital.base), body).status_code == (200 if asked else 412)
+    assert bool(hospital.requests()) is asked
+
+
 def _leading_away(base: str, canary: str) -> dict[str, Any]:
     """What may stand in a next link and must not be called: elsewhere, outside the base, or no address at all."""
     host, there = base.split("/")[2], "QuestionnaireResponse?patient=p1&_page=2"
@@ -544,7 +558,7 @@ def test_a_next_page_elsewhere_is_not_called_and_the_result_is_incomplete(ehr: E
 
     assert topics(cards_of(answer)) == ["incomplete"]
     assert hospital.kinds() == SERVED
-    assert tried == 2 * len(SERVED) * [ehr.address.removeprefix("http://")]  # each looked up, and called
+    assert tried == 3 * len(SERVED) * [ehr.address.removeprefix("http://")]  # looked up, and its address called
     assert ehr.strayed() == []
 
 
