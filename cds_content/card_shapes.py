@@ -1,4 +1,7 @@
-"""The shapes of the content of cards: advice.toml, texts.toml, orders.toml, services.toml, words.toml, signed.toml."""
+"""The shapes of the content of cards.
+
+They are advice.toml, texts.toml, orders.toml, services.toml, self-test.toml, words.toml and signed.toml.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -164,6 +167,16 @@ class Service(Table):
 
 
 Services = RootModel[dict[str, Service]]
+
+
+class SelfTest(Table):
+    """One patient, and the disposition that the running service must give him: it tries that again and again.
+
+    An answer is a code or a whole number.
+    """
+
+    expected: str
+    answers: dict[str, str | int] = Field(min_length=1)
 
 
 class Signed(Table):

@@ -18,7 +18,8 @@ _CLASS_OF = {"incomplete": "incomplete", "all-safe": "conservative", "out-of-sco
 
 def check(files: Files, screening: Screening, codes: CodesFile, *, sound: bool) -> None:
     """Notes every mistake between the files of one screening in `files`; `sound` when the form has none of its own."""
-    folder = dict.fromkeys(("advice.toml", "texts.toml", "orders.toml", "services.toml"), f"cards/{screening.name}")
+    cards = ("advice.toml", "texts.toml", "orders.toml", "services.toml", "self-test.toml")
+    folder = dict.fromkeys(cards, f"cards/{screening.name}")
     folder["words.toml"] = "cards"
     checks = (_findings, _computed, card_mistakes, _trace, text_mistakes)
     found = [mistake for one in checks for mistake in one(screening) if mistake[2]]

@@ -16,14 +16,15 @@ from cds_content.wording import Mistake
 RESOURCE_PLACES = {"patient", "questionnaire", "now", "requester", "encounter", "reason-codes", "responses", "note"}
 SERVICE_PLACES = {"canonical", "version"}
 HOOKS = "patient-view encounter-start order-select order-sign appointment-book problem-list-item-create"
+SELF_TESTED = "patient-view"  # the hook whose service the self-test calls
 OWN_HOOK = "questionnaire-response"  # after the reversed host of the canonical base and a dot
 SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
 CHECK_DIGIT = "fails its check digit; look the code up"
 
 
 def card_mistakes(screening: Screening) -> Iterator[Mistake]:
-    """Everything that is wrong in advice.toml, texts.toml, orders.toml and services.toml, but for the texts."""
-    for part in (_cards, _needed, _orders, _resources, _services):
+    """Everything that is wrong in the content of cards, but for the texts."""
+    for part in (_cards, _needed, _orders, _resources, _services, _self_test):
         yield from part(screening)
 
 
@@ -144,3 +145,19 @@ def _services(screening: Screening) -> Iterator[Mistake]:
         for template in service.prefetch.values():
             for place in PLACE.findall(template):
                 yield "services.toml", f"{name}.prefetch", unknown("place", place, SERVICE_PLACES)
+
+
+def _self_test(screening: Screening) -> Iterator[Mistake]:
+    """A patient who sees a doctor's card, by the service that reads one: nobody may find out by its silence."""
+    file, said = "self-test.toml", screening.self_test
+    urgent = [name for name, one in screening.dispositions.items() if one.class_ == "doctor"]
+    yield file, "expected", unknown("disposition of class doctor", said.expected, urgent)
+    if SELF_TESTED not in {service.hook for service in screening.services.values()}:
+        yield file, "file", f"is for the service of the hook {SELF_TESTED}; write that in services.toml"
+    for link_id, answer in said.answers.items():
+        yield file, f"answers.{link_id}", unknown("linkId", link_id, screening.questions)
+        question = screening.questions.get(link_id)
+        if question and isinstance(answer, str) and question.options:
+            yield file, f"answers.{link_id}", unknown("code", answer, question.options)
+        elif question and isinstance(answer, int) == bool(question.options):
+            yield file, f"answers.{link_id}", "is an answer of another kind; write a code, or a whole number"

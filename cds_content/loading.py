@@ -9,7 +9,7 @@ from fhir.resources.R4B.questionnaire import Questionnaire
 from fhir.resources.R4B.valueset import ValueSet
 from pydantic import BaseModel
 
-from cds_content.card_shapes import Dispositions, Orders, Services, Signed, Texts, Words
+from cds_content.card_shapes import Dispositions, Orders, SelfTest, Services, Signed, Texts, Words
 from cds_content.check import check
 from cds_content.files import PUBLISHED_BASE, ContentError, Files
 from cds_content.form import read_questions
@@ -77,10 +77,11 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
     texts = files.toml(cards / "texts.toml", Texts)
     orders = files.toml(cards / "orders.toml", Orders) if (cards / "orders.toml").exists() else Orders({})
     services = files.toml(cards / "services.toml", Services)
+    tried = files.toml(cards / "self-test.toml", SelfTest)
     signed = files.toml(cards / "signed.toml", Signed)
     if not (findings and statements and codes and dispositions and texts and orders and services and signed and words):
         return None
-    if len(files.mistakes) > before:
+    if tried is None or len(files.mistakes) > before:
         return None
     for path, resource in resources.items():
         for place, wrong in resource_mistakes(resource, files.base):
@@ -106,6 +107,7 @@ def _load(files: Files, name: str, words: Words | None, fresh: timedelta, alarmi
         words=words,
         orders=orders.root,
         services=services.root,
+        self_test=tried,
         version=findings.version,
         accepts=findings.accepts,
         next_review=findings.next_review,

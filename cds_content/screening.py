@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
-from cds_content.card_shapes import Card, Disposition, OrderKind, Service, Texts, Words
+from cds_content.card_shapes import Card, Disposition, OrderKind, SelfTest, Service, Texts, Words
 from cds_content.shapes import Finding, Item, Json, StatementsFile
 
 
@@ -46,6 +46,7 @@ class Screening:
     words: Words
     orders: Mapping[str, OrderKind]
     services: Mapping[str, Service]
+    self_test: SelfTest
     version: str
     accepts: frozenset[str]
     next_review: date
