@@ -1,7 +1,8 @@
 """clients.toml: the EHR systems that call, one table per client, and what each was agreed with.
 
 A client is known by the issuer of its JWT. In development mode nobody is authenticated, and every call is of the client
-"development". Source: CDS Hooks 2.0.1 and 3.0 ballot, "Trusting CDS Clients".
+"development". docs/clients.schema.json is the same for editors. Source: CDS Hooks 2.0.1 and 3.0 ballot, "Trusting CDS
+Clients".
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,12 @@ from pydantic import AfterValidator, ConfigDict, Field, RootModel
 
 from cds_content.card_shapes import Coding, NamedCode
 from cds_content.files import PUBLISHED_BASE, Files
-from cds_content.shapes import LANGUAGES, Table
+from cds_content.shapes import LANGUAGES, Json, Table
+from cds_service.bases import PATTERN as BASE_PATTERN
+from cds_service.bases import plain
 from cds_service.errors import SettingsError
+from cds_service.scopes import PATTERN as SCOPE_PATTERN
+from cds_service.scopes import read_scopes
 
 DEVELOPMENT = "development"
 Role = Literal["client", "auditor", "operator"]
@@ -23,6 +28,16 @@ def _language(code: str) -> str:
     if code not in ("", *LANGUAGES):
         raise ValueError(f"write one of: {', '.join(LANGUAGES)}")
     return code
+
+
+def _scope(text: str) -> str:
+    read_scopes(text)
+    return text
+
+
+Language = Annotated[str, AfterValidator(_language), Field(json_schema_extra={"enum": ["", *LANGUAGES]})]
+Base = Annotated[str, AfterValidator(plain), Field(json_schema_extra={"pattern": BASE_PATTERN})]
+Scope = Annotated[str, AfterValidator(_scope), Field(json_schema_extra={"pattern": SCOPE_PATTERN})]
 
 
 class Client(Table):
@@ -39,9 +54,10 @@ class Client(Table):
         frozenset()
     )  # empty: a token that names one is refused
     roles: frozenset[Role] = frozenset({"client"})
-    language: Annotated[str, AfterValidator(_language)] = ""  # empty: as Accept-Language says
+    scopes: tuple[Scope, ...] = ()  # of the access tokens that it may ask for; empty: none
+    language: Language = ""  # empty: as Accept-Language says
     reader: Literal["clinician", "gp"] = "clinician"  # "gp": no referral to the GP is suggested
-    fhir_servers: tuple[Annotated[str, Field(pattern=r"^https?://[^\s?#@\\]+[^\s?#@/\\]$")], ...] = ()
+    fhir_servers: tuple[Base, ...] = ()
     open_fhir_servers: bool = False  # whether they may be asked without a token
     private_addresses: bool = False  # whether its servers may stand on loopback and private addresses
     longest_token: int = Field(300, ge=60, le=3600)  # seconds that a token of this client may live
@@ -66,10 +82,20 @@ def read_clients(path: Path | None) -> dict[str, Client]:
     clients = read.root if read else {}
     issuers = [client.issuer for client in clients.values() if client.issuer]
     for name, client in clients.items():
-        if bool(client.issuer) != bool(client.jwks):
-            files.wrong(path, name, "has an issuer or a jwks only; write both")
+        if client.issuer and not client.jwks:
+            files.wrong(path, name, "has an issuer and no jwks; write the file or the https URL of its public keys")
+        if client.jwks and not client.issuer:
+            files.wrong(path, name, "has a jwks and no issuer; write the iss of the tokens that it signs")
+        if client.scopes and not client.issuer:
+            files.wrong(path, f"{name}.scopes", "has no issuer to ask for them; write issuer and jwks, or no scopes")
         if client.issuer and issuers.count(client.issuer) > 1:
             files.wrong(path, f"{name}.issuer", "is also that of another client; write one issuer per client")
     if files.mistakes:
         raise SettingsError("\n".join(f"CDS_CLIENTS: {mistake}" for mistake in files.mistakes))
     return {DEVELOPMENT: EVERYTHING} | clients
+
+
+def clients_schema() -> Json:
+    """The JSON Schema (2020-12) of clients.toml: its keys and values; what the whole must hold, read_clients knows."""
+    names = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clients.toml"}
+    return Clients.model_json_schema() | names | {"additionalProperties": False}

@@ -1,15 +1,19 @@
 """clients.toml and production mode: what is unsafe or misspelt is refused at start; what is agreed holds."""
 
 import contextlib
+import json
+import os
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 import requests
+from jsonschema import Draft202012Validator
 
-from cds_service.clients import Client, read_clients
+from cds_service.clients import Client, clients_schema, read_clients
 from cds_service.errors import SettingsError
 from tests import tokens
 from tests.conftest import ROOT
@@ -35,8 +39,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("a key that is not known", "[ehr]\nlangauge = 'en'", "ehr.langauge"),
     ("a language that is not there", "[ehr]\nlanguage = 'fr'", "ehr.language"),
     ("a reader that is none", "[ehr]\nreader = 'nurse'", "ehr.reader"),
-    ("an issuer without keys", "[ehr]\nissuer = 'https://ehr.example'", "ehr: has an issuer or a jwks only"),
-    ("keys without an issuer", "[ehr]\njwks = 'ehr.json'", "ehr: has an issuer or a jwks only"),
+    ("an issuer without keys", "[ehr]\nissuer = 'https://ehr.example'", "ehr: has an issuer and no jwks; write"),
+    ("keys without an issuer", "[ehr]\njwks = 'ehr.json'", "ehr: has a jwks and no issuer; write"),
     ("two clients of one issuer", AGREED + AGREED.replace("[ehr]", "[more]"), "more.issuer"),
     (
         "a FHIR server with a slash at its end",
@@ -45,6 +49,10 @@ WRONG: list[tuple[str, str, str]] = [
     ),
     ("a FHIR server with a user", "[ehr]\nfhir-servers = ['https://me@ehr.example/fhir']", "ehr.fhir-servers.0"),
     ("a FHIR server that is a file", "[ehr]\nfhir-servers = ['file:///etc']", "ehr.fhir-servers.0"),
+    ("scopes of nobody who could ask", "[ehr]\nscopes = ['system/*.rs']", "ehr.scopes: has no issuer"),
+    ("a scope of SMART 1", "[ehr]\nscopes = ['system/*.read']", "is no scope of a system; write such as"),
+    ("a scope of a user", "[ehr]\nscopes = ['user/Patient.rs']", "ehr.scopes.0"),
+    ("a token that lives for longer than an hour", "[ehr]\nlongest-token = 3601", "ehr.longest-token"),
     ("words that Markdown reads", "[ehr.orders]\nimaging = [{system='x', code='y', display='[a](b)'}]", "display"),
     ("a name with blanks", "['the hospital']\nlanguage = 'nl'", "the hospital"),
     ("no TOML", "[ehr", "is not TOML"),
@@ -74,6 +82,112 @@ def test_the_file_that_the_docs_show_can_be_used(tmp_path: Path) -> None:
     assert set(client.model_fields_set) == set(Client.model_fields)  # every setting is shown
 
 
+# Each row: a base that could be written otherwise, or is none, and what the message says of it.
+NOT_PLAIN: list[tuple[str, str]] = [
+    ("https://me@ehr.example/fhir", "holds a user; write"),
+    ("https://me:secret@ehr.example/fhir", "holds a user; write"),
+    ("https://ehr.example/fhir?a=b", "holds a query or a fragment; write"),
+    ("https://ehr.example/fhir#a", "holds a query or a fragment; write"),
+    ("https://ehr.example?", "holds a query or a fragment; write"),
+    ("https://ehr.example/fhir/../admin", "has . or .. in its path; write"),
+    ("https://ehr.example/./fhir", "has . or .. in its path; write"),
+    ("https://ehr.example/fhir/..", "has . or .. in its path; write"),
+    ("https://ehr.example/%2e%2e/fhir", "a percent sign"),
+    ("https://EHR.example/fhir", "has a host in capitals; write"),
+    ("https://ehr.example:443/fhir", "a port that is no other than the usual; write"),
+    ("http://ehr.example:80", "a port that is no other than the usual; write"),
+    ("https://ehr.example:/fhir", "write a port in digits"),
+    ("https://ehr.example:0443/fhir", "write a port in digits"),
+    ("https://ehr.example:70000/fhir", "write a port in digits"),
+    ("https://ehr.example:fhir", "write a port in digits"),
+    ("https://ehr.example/fhir/", "has a slash at its end; write"),
+    ("https://ehr.example/", "has a slash at its end; write"),
+    ("https://ehr.example//fhir", "an empty part"),
+    ("https://ehr.example./fhir", "without a dot at the end"),
+    ("https://ehr..example/fhir", "has no host"),
+    ("https:///fhir", "has no host"),
+    ("https://", "has no host"),
+    ("https://éhr.example/fhir", "not ASCII"),
+    ("https://ehr.example/．", "not ASCII"),
+    ("https://ehr.example\\\\fhir", "a backslash"),
+    ("https://ehr.example/fhir ", "a blank"),
+    ("https://ehr.example/f\\nhir", "a blank"),
+    ("https://2130706433/fhir", "an IPv4 address as four numbers"),
+    ("https://0x7f000001/fhir", "an IPv4 address as four numbers"),
+    ("https://0177.0.0.1/fhir", "an IPv4 address as four numbers"),
+    ("https://10.1/fhir", "an IPv4 address as four numbers"),
+    ("https://[fd00:0::1]/fhir", "its shortest form"),
+    ("https://[FD00::1]/fhir", "in small letters"),
+    ("https://fd00::1/fhir", "in brackets"),
+    ("HTTPS://ehr.example/fhir", "write https://"),
+    ("ftp://ehr.example/fhir", "write https://"),
+    ("ehr.example/fhir", "write https://"),
+    ("https:ehr.example/fhir", "write https://"),
+    ("", "write https://"),
+]
+PLAIN = [
+    *(
+        "https://ehr.example",
+        "https://ehr.example/fhir",
+        "https://ehr.example:8443/r4/fhir",
+        "http://127.0.0.1:8080/fhir",
+    ),
+    *("https://ehr.example:80/fhir", "https://[fd00::1]:8443/fhir", "https://ehr-1.example/a_b/~c/tenant-7"),
+    "https://ehr.example/FHIR/R4;v=1",
+]
+
+
+@pytest.mark.parametrize(("base", "says"), NOT_PLAIN, ids=[repr(base) for base, _ in NOT_PLAIN])
+def test_a_fhir_server_that_could_be_written_otherwise_is_refused_with_what_to_write(
+    tmp_path: Path, base: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_clients(written(tmp_path, f'[ehr]\nfhir-servers = ["{base}"]'))
+
+    assert str(refused.value).startswith("CDS_CLIENTS: clients.toml: ehr.fhir-servers.0: ")
+    assert says in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("base", PLAIN)
+def test_a_plain_fhir_server_stays_as_it_is_written(tmp_path: Path, base: str) -> None:
+    clients = read_clients(written(tmp_path, f'[ehr]\nfhir-servers = ["{base}"]'))
+
+    assert clients["ehr"].fhir_servers == (base,)
+
+
+SCHEMA = ROOT / "docs/clients.schema.json"
+
+
+def test_the_schema_for_editors_is_that_of_the_code() -> None:
+    made = json.dumps(clients_schema(), indent=2) + "\n"
+    if os.environ.get("WRITE_SCHEMA"):
+        SCHEMA.write_text(made, "utf-8")
+
+    assert SCHEMA.read_text("utf-8") == made, "write it again with: WRITE_SCHEMA=1 pytest tests/test_clients.py"
+
+
+def test_the_schema_knows_the_file_that_the_docs_show_and_what_the_code_refuses() -> None:
+    schema = Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    page = (ROOT / "docs/cds-hooks.md").read_text("utf-8")
+    shown = tomllib.loads(page.split("```toml\n")[1].split("```")[0])
+
+    assert list(schema.iter_errors(shown)) == []
+    for why, text, _ in WRONG:
+        if why not in ONLY_THE_CODE:
+            assert list(schema.iter_errors(tomllib.loads(text))), why
+
+
+# What no schema says: it is about two keys or two clients, or about the file.
+ONLY_THE_CODE = {
+    "an issuer without keys",
+    "keys without an issuer",
+    "two clients of one issuer",
+    "scopes of nobody who could ask",
+    "no TOML",
+}
+
+
 def test_without_a_file_there_is_the_client_of_development_mode_only() -> None:
     assert list(read_clients(None)) == ["development"]
 
@@ -94,6 +208,7 @@ REFUSED: list[tuple[str, str, dict[str, str], str]] = [
 ]
 
 
+@pytest.mark.timeless
 @pytest.mark.parametrize("row", REFUSED, ids=[row[0] for row in REFUSED])
 def test_production_does_not_start(row: tuple[str, str, dict[str, str], str], tmp_path: Path) -> None:
     _, clients, more, says = row

@@ -11,8 +11,8 @@ from cds_service.store.lifetimes import Keep, purge
 from cds_service.store.received import Received, Stored, create, create_unless, delete, of_patient, read, search, update
 from cds_service.store.recorded import decision, issued, record, record_feedback
 from cds_service.store.rights import erase, export, owners
-from cds_service.store.tables import audit_events, cards, decisions, feedback, responses, seen_tokens
-from cds_service.store.tokens import first_use
+from cds_service.store.tables import access_tokens, audit_events, cards, decisions, feedback, responses, seen_tokens
+from cds_service.store.tokens import access, first_use, give_access
 
 __all__ = [
     "Act",
@@ -20,6 +20,8 @@ __all__ = [
     "Keep",
     "Received",
     "Stored",
+    "access",
+    "access_tokens",
     "audit_events",
     "cards",
     "create",
@@ -32,6 +34,7 @@ __all__ = [
     "export",
     "feedback",
     "first_use",
+    "give_access",
     "issued",
     "note",
     "of_patient",

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
@@ -54,7 +56,7 @@ def writing(engine: Engine, refusal: str, *turn: str) -> Iterator[Connection]:
 
     SQLite has one writer at a time; PostgreSQL one for each `turn`. Raises Unavailable with `refusal`.
     """
-    with transaction(engine.execution_options(immediate=True), refusal) as connection:
+    with _in_line(engine, refusal), transaction(engine.execution_options(immediate=True), refusal) as connection:
         if turn and connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_number(turn))))
         yield connection
@@ -139,3 +141,24 @@ def _begin(connection: Connection) -> None:
 def _number(turn: tuple[str, ...]) -> int:
     """The same number for the same words, in every process; of 64 bits, as PostgreSQL's advisory locks are."""
     return int.from_bytes(hashlib.sha256("\n".join(turn).encode()).digest()[:8], signed=True)
+
+
+@contextmanager
+def _in_line(engine: Engine, refusal: str) -> Iterator[None]:
+    """The writers of this process one after the other on SQLite, which lets whoever asks at the right moment go first:
+    among many threads, one would ask in vain for as long as it may. Raises Unavailable."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    line = _line(str(engine.url))
+    if not line.acquire(timeout=BUSY):
+        raise Unavailable(refusal)
+    try:
+        yield
+    finally:
+        line.release()
+
+
+@cache
+def _line(_url: str) -> Lock:
+    return Lock()

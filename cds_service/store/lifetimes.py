@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, e
 
 from cds_service.store.audit import Act, add_events, event_of
 from cds_service.store.database import scrub, writing
-from cds_service.store.tables import audit_events, cards, decisions, feedback, responses, seen_tokens
+from cds_service.store.tables import access_tokens, audit_events, cards, decisions, feedback, responses, seen_tokens
 
 BATCH = 500  # rows in one transaction
-_TABLES = ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens")
+_TABLES = ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,12 @@ def _events(connection: Connection, limit: datetime, _: datetime) -> Removed:
 
 
 def _tokens(connection: Connection, limit: datetime, _: datetime) -> Removed:
-    found = connection.execute(select(seen_tokens.c.digest).where(seen_tokens.c.until < limit).limit(BATCH)).all()
-    return _removed(connection, seen_tokens, seen_tokens.c.digest.in_([row.digest for row in found]), found)
+    return _past(connection, seen_tokens, limit) | _past(connection, access_tokens, limit)
+
+
+def _past(connection: Connection, table: Table, limit: datetime) -> Removed:
+    found = connection.execute(select(table.c.digest).where(table.c.until < limit).limit(BATCH)).all()
+    return _removed(connection, table, table.c.digest.in_([row.digest for row in found]), found)
 
 
 def _removed(connection: Connection, table: Table, which: ColumnElement[bool], found: object) -> Removed:

@@ -121,13 +121,13 @@ def search(engine: Engine, client: str, criteria: Criteria, *, count: int, after
         return total, [_stored(row) for row in page.mappings()]
 
 
-def of_patient(engine: Engine, client: str, patient: str) -> list[Json]:
-    """All responses that this client submitted of the patient (a keyed hash); last updated first.
+def of_patient(engine: Engine, client: str, patient: str, most: int = MOST) -> list[Json]:
+    """The responses that this client submitted of the patient (a keyed hash), at most so many; last updated first.
 
     Raises Unavailable.
     """
     with transaction(engine, _UNREAD) as connection:
-        found = connection.execute(_current(client, Criteria(patient=(patient,)))).mappings()
+        found = connection.execute(_current(client, Criteria(patient=(patient,))).limit(most)).mappings()
         return [row["body"] for row in found]
 
 

@@ -100,6 +100,13 @@ seen_tokens = Table(
     Column("digest", Words, primary_key=True),
     Column("until", Moment, nullable=False, index=True),
 )
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("digest", Words, primary_key=True),
+    *_words("client", "scopes"),
+    Column("until", Moment, nullable=False, index=True),
+)
 responses = Table(  # one row for each version of a QuestionnaireResponse
     "responses",
     metadata,

@@ -1,11 +1,16 @@
-"""Tokens seen, so that each is accepted once; only a digest of each, until it would be refused anyway."""
+"""Tokens: those of clients that were seen, so that each is accepted once; and the access tokens that were given.
+
+Only a digest of each is kept, for as long as it can matter; no reader of the database can use one.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
-from cds_service.store.database import digest, once, writing
-from cds_service.store.tables import seen_tokens
+from cds_service.store.database import digest, once, transaction, writing
+from cds_service.store.tables import access_tokens, seen_tokens
+
+BATCH = 500  # rows that are past, removed at one use; each use adds one, so there are soon none left
 
 
 def first_use(engine: Engine, issuer: str, jti: str, until: datetime, now: datetime) -> bool:
@@ -14,10 +19,34 @@ def first_use(engine: Engine, issuer: str, jti: str, until: datetime, now: datet
     `until` is the last moment at which the token may be accepted, leeway included: after it the row is dropped.
     Raises Unavailable when the use cannot be recorded. Source: CDS Hooks best practices, "jti".
     """
-    past = select(seen_tokens.c.digest).where(seen_tokens.c.until < now).with_for_update(skip_locked=True)
     with writing(engine, "the call cannot be recorded; try again later") as connection:
-        connection.execute(delete(seen_tokens).where(seen_tokens.c.digest.in_(past)))
+        _drop(connection, seen_tokens, now)
         row = {"digest": digest([issuer, jti]), "until": until}
         return (
             connection.execute(once(connection, seen_tokens).returning(seen_tokens.c.digest), row).first() is not None
         )
+
+
+def give_access(engine: Engine, token: str, client: str, scopes: str, until: datetime, now: datetime) -> None:
+    """Lets this token stand for its owner, in every process, before `until`. Raises Unavailable."""
+    row = {"digest": digest(token), "client": client, "scopes": scopes, "until": until}
+    with writing(engine, "no access token can be given; try again later") as connection:
+        _drop(connection, access_tokens, now)
+        connection.execute(insert(access_tokens), row)
+
+
+def access(engine: Engine, token: str, now: datetime) -> tuple[str, str] | None:
+    """The owner and the scopes of an access token; None for one that was not given, or is past. Raises Unavailable."""
+    wanted = select(access_tokens.c.client, access_tokens.c.scopes).where(
+        access_tokens.c.digest == digest(token), access_tokens.c.until > now
+    )
+    with transaction(engine, "it cannot be checked who calls; try again later") as connection:
+        found = connection.execute(wanted).first()
+    return (found.client, found.scopes) if found else None
+
+
+def _drop(connection: Connection, table: Table, now: datetime) -> None:
+    """Some of the rows that are past. Two processes that do so at the same time do not wait for each other."""
+    past = select(table.c.digest).where(table.c.until < now).order_by(table.c.until).limit(BATCH)
+    if found := connection.execute(past.with_for_update(skip_locked=True)).scalars().all():
+        connection.execute(delete(table).where(table.c.digest.in_(found)))

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,44 +10,78 @@ from flask import Response, g, request
 
 from cds_content.shapes import LANGUAGES
 from cds_service import strict_json
+from cds_service.auth import refusal
 from cds_service.clients import DEVELOPMENT, Client, Role
-from cds_service.errors import Forbidden, NotAuthenticated, UnsupportedMedia
+from cds_service.errors import Forbidden, UnsupportedMedia
+from cds_service.scopes import Scopes, granted, reaches, read_scopes
+from cds_service.store import access
 from cds_service.web.deployment import Deployment
 
 FHIR_JSON = "application/fhir+json"
+ACCESS_TOKEN = 43  # characters, of 32 random bytes
+_ACCESS = re.compile(rf"Bearer ([A-Za-z0-9_-]{{{ACCESS_TOKEN}}})", re.ASCII)
 _NO_STAFF = ("Patient", "RelatedPerson")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls. `owner` is the client and its tenant, if any: what every row of the database belongs to."""
+    """Who calls. `owner` is the client and its tenant, if any: what every row of the database belongs to.
+
+    `scopes` are those of an access token; None: the call has a token of its own, and reaches all that the roles do.
+    """
 
     owner: str
     client: Client
+    scopes: Scopes | None = None
 
     @property
     def name(self) -> str:
         return self.owner.partition(" ")[0]
 
 
-def caller(service: Deployment, role: Role = "client") -> Caller:
-    """Who calls; in development mode nobody is authenticated.
+def caller(service: Deployment, role: Role = "client", needs: str = "") -> Caller:
+    """Who calls; in development mode nobody is authenticated. Asked again in the same request, it is the same caller.
 
-    Raises NotAuthenticated before a byte of the body is read, and Forbidden for a client without the role.
+    `needs` is the interaction, `QuestionnaireResponse.c` for one, that the scopes of an access token have to reach;
+    without it no access token counts. Raises NotAuthenticated before a byte of the body is read, TooManyCalls, and
+    Forbidden for a client without the role or a token without the scope.
     """
-    owner = DEVELOPMENT if service.development else _identified(service)
-    who = Caller(owner, service.clients[owner.partition(" ")[0]])
-    g.client = who.name  # for the log and the metrics
-    service.admit(who.owner, who.client.calls_per_second)
+    who: Caller = g.get("caller") or _identified(service, access_tokens=bool(needs))
     if role not in who.client.roles:
         raise Forbidden(f"this address is for clients with the role {role!r}; have it added to clients.toml")
+    if who.scopes is not None and not reaches(who.scopes, needs):
+        raise Forbidden(f"the scopes of this access token do not reach this; ask for one that reaches {needs!r}")
     return who
 
 
-def _identified(service: Deployment) -> str:
+def admitted(service: Deployment, owner: str, scopes: Scopes | None = None) -> Caller:
+    """The caller of this request, now that it is known whose it is. Raises TooManyCalls."""
+    who = Caller(owner, service.clients[owner.partition(" ")[0]], scopes)
+    g.client, g.tenant = who.name, who.owner.partition(" ")[2]  # for the log, the client also for the metrics
+    service.admit(who.owner, who.client.calls_per_second)
+    g.caller = who
+    return who
+
+
+def _identified(service: Deployment, *, access_tokens: bool) -> Caller:
+    if service.development:
+        return admitted(service, DEVELOPMENT)
+    authorization = request.headers.get("Authorization", "")
+    if access_tokens and (shown := _ACCESS.fullmatch(authorization)):
+        return admitted(service, *_holder(service, shown[1]))
     if service.identify is None:
-        raise NotAuthenticated
-    return service.identify(request.headers.get("Authorization"), f"{service.public}{request.path}", service.now())
+        raise refusal("no-token")
+    return admitted(service, service.identify(authorization, f"{service.public}{request.path}", service.now()))
+
+
+def _holder(service: Deployment, token: str) -> tuple[str, Scopes]:
+    """To whom the access token was given, and for what; never more than what is agreed with that client by now."""
+    owner, scopes = access(service.store, token, service.now()) or ("", "")
+    name, _, tenant = owner.partition(" ")
+    client = service.clients.get(name)
+    if client is None or (tenant and tenant not in client.tenants):
+        raise refusal("access-token")
+    return owner, granted(read_scopes(scopes), read_scopes(" ".join(client.scopes)))
 
 
 def hash_patient(service: Deployment, owner: str, patient: str) -> str:

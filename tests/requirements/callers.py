@@ -1,5 +1,6 @@
 """The service as two clients call it with JWTs, and a key set that one of them publishes at a URL."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -28,7 +30,7 @@ OTHERS_ISSUER = "https://other.example"
 CLIENTS = {
     DEVELOPMENT: Client(),
     "ehr": Client(issuer=ISSUER, jwks="ehr.json", tenants=frozenset({"hospital-a"})),
-    "other": Client(issuer=OTHERS_ISSUER, jwks="other.json"),
+    "other": Client(issuer=OTHERS_ISSUER, jwks="other.json", longest_token=3600),
 }
 
 
@@ -96,6 +98,12 @@ def is_refused(answer: TestResponse) -> None:
     obeys(answer.get_json(), "operationoutcome")
 
 
+def refusals_in(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """(client, reason) of every call in the log that was not authenticated."""
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    return [(line["client"], line["reason"]) for line in lines if line["event"] == "not authenticated"]
+
+
 class Publisher:
     """Where a client publishes its keys: counts who asks, and answers as the test says."""
 
@@ -107,7 +115,7 @@ class Publisher:
     def publish(self, *keys: KeyPair) -> None:
         self.say(key_set(*(key.jwk() for key in keys)))
 
-    def say(self, body: str | bytes, status: int = 200, **headers: str) -> None:
+    def say(self, body: str | bytes, status: int = 200, /, **headers: str) -> None:
         self.body, self.status, self.headers = body.encode() if isinstance(body, str) else body, status, headers
 
 

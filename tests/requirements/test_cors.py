@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
-from cds_service.errors import NotAuthenticated
+from cds_service.errors import NotAuthenticated, TooManyCalls
 from tests.requirements.requests import ALARM, HOOKS, call, path, valid
 from tests.samples import CALM, response
 from tests.wire import ABSENT, cards_of, changed, refusal_of, serving
@@ -23,6 +23,16 @@ OTHERS = [
     "https://sandbox.cds-hooks.org:8443",
     "https://sub.sandbox.cds-hooks.org",
     "https://sandboxxcds-hooks.org",
+    "https://sandbox.cds-hooks.or",
+    "https://evil.example#https://sandbox.cds-hooks.org",
+    "https://sandbox.cds-hooks.org@evil.example",
+    "https://sandbox.cds-hooks.org:443",
+    "https://sandbox.cds-hooks.org/",
+    "https://sandbox.cds-hooks.org ,https://evil.example",
+    "https://SANDBOX.CDS-HOOKS.ORG",
+    "HTTPS://sandbox.cds-hooks.org",
+    "sandbox.cds-hooks.org",
+    "file://",
     "null",
     "*",
 ]
@@ -75,6 +85,13 @@ def test_a_preflight_is_answered_without_credentials(guarded: FlaskClient, addre
 
 
 @pytest.mark.requirement("CORS-1")
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_preflight_names_the_methods_that_the_address_offers(guarded: FlaskClient, address: str) -> None:
+    methods = _listed(_preflight(guarded, address), "Access-Control-Allow-Methods")
+    assert methods == {"options", *({"get", "head"} if ADDRESSES[address] == "GET" else {"post"})}
+
+
+@pytest.mark.requirement("CORS-1")
 def test_a_preflight_before_discovery_may_ask_for_authorization_alone(guarded: FlaskClient) -> None:
     answer = _preflight(guarded, "/cds-services", **{"Access-Control-Request-Headers": "authorization"})
     assert "authorization" in _listed(answer, "Access-Control-Allow-Headers")
@@ -106,6 +123,18 @@ def test_a_refusal_can_be_read_in_the_browser(browsed: FlaskClient) -> None:
     for status, answer in _refusals(browsed):
         refusal_of(answer, status)
         assert answer.headers.get(ALLOWED) == ORIGIN, status
+
+
+def _too_many(*_: Any) -> NoReturn:
+    raise TooManyCalls(1)
+
+
+@pytest.mark.requirement("CORS-2")
+def test_a_call_too_many_can_be_read_in_the_browser(screening: Screening, tmp_path: Path) -> None:
+    with serving(screening, tmp_path, origins=(ORIGIN,), admit=_too_many) as client:
+        answer = client.post(path("patient-view"), json=valid("patient-view"), headers={"Origin": ORIGIN})
+    refusal_of(answer, 429)
+    assert answer.headers[ALLOWED] == ORIGIN
 
 
 @pytest.mark.requirement("CORS-2")
@@ -145,5 +174,6 @@ def test_without_origins_no_browser_may_call(client: FlaskClient) -> None:
 def test_no_answer_allows_everybody_or_the_credentials_of_the_browser(browsed: FlaskClient) -> None:
     answers = [_preflight(browsed, address, origin) for address in ADDRESSES for origin in (ORIGIN, *OTHERS)]
     answers += [answer for _, answer in _refusals(browsed)]
-    assert "*" not in {answer.headers.get(ALLOWED) for answer in answers}
+    assert {answer.headers.get(ALLOWED) for answer in answers} == {ORIGIN, None}
+    assert all("Origin" in answer.vary for answer in answers if ALLOWED in answer.headers)
     assert not any("Access-Control-Allow-Credentials" in answer.headers for answer in answers)

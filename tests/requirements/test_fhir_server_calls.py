@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from cds_content.screening import Screening
 from cds_service.clients import Client, read_clients
-from cds_service.config import Settings, refuse_unsafe
+from cds_service.config import Settings
 from cds_service.errors import SettingsError
+from cds_service.unsafe import refuse, unsafe
 from tests.conftest import SERVICE, topics
 from tests.ehr import AUTHORIZATION, ENDLESS, Ehr, Serve, connections, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
@@ -77,11 +78,9 @@ def test_the_token_is_in_no_answer_no_log_and_no_file(
 ) -> None:
     hospital = ehr.hospital(patient(), response(CALM), mode=mode, **settings)
     body = fetching(hospital.base, fhirAuthorization=AUTHORIZATION | {"access_token": MARKER})
+    agreed = {"development": Client(fhir_servers=(hospital.base,), private_addresses=True)}
 
-    with (
-        caplog.at_level(logging.DEBUG),
-        serving(screening, tmp_path, clients={"development": Client(fhir_servers=(hospital.base,))}) as client,
-    ):
+    with caplog.at_level(logging.DEBUG), serving(screening, tmp_path, clients=agreed) as client:
         answer = client.post(SERVICE, json=body)
 
     assert {request.headers["authorization"] for request in hospital.requests()} == {f"Bearer {MARKER}"}
@@ -216,10 +215,12 @@ fhir-servers = ["https://ehr.example/fhir", "{scheme}://ehr.example/archive"]
 def test_in_production_a_server_over_http_cannot_be_agreed_on(tmp_path: Path, scheme: str, development: bool) -> None:
     (tmp_path / "clients.toml").write_text(CLIENTS.format(scheme=scheme))
     clients = read_clients(tmp_path / "clients.toml")
-    settings = Settings(public_url="https://cds.example", patient_key=SecretStr("k" * 32), development=development)
+    settings = Settings(
+        public_url="https://cds.example", patient_key=SecretStr("0123456789abcdef" * 2), development=development
+    )
 
     if scheme == "http" and not development:
         with pytest.raises(SettingsError, match=r"ehr-1\.fhir-servers"):
-            refuse_unsafe(settings, clients, signed=True)
+            refuse(unsafe(settings, clients))
     else:
-        refuse_unsafe(settings, clients, signed=True)
+        refuse(unsafe(settings, clients))

@@ -112,7 +112,8 @@ def test_a_server_without_a_token_is_not_called(
     screening: Screening, tmp_path: Path, listener: socket.socket, hook: str, known: bool
 ) -> None:
     server = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-    with serving(screening, tmp_path, clients=agreed(fhir_servers=[server] if known else [])) as client:
+    servers = [server] if known else []
+    with serving(screening, tmp_path, clients=agreed(fhir_servers=servers, private_addresses=True)) as client:
         body = valid(hook) | {"fhirServer": server, "prefetch": {}}
         assert "responses" in refusal_of(call(client, body), 412)
         assert not _is_called(listener)
