@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from cds_content.screening import Question
 
+MOST = 500  # items and answers of a response that are read; the form has 35 items
 Doubt = Literal["missing", "not-known", "unreadable", "contradictory"]
 
 
@@ -36,10 +37,14 @@ class Answers:
 
 
 def read_answers(response: Mapping[str, Any], questions: Mapping[str, Question], displays: frozenset[str]) -> Answers:
-    """The answers of a response, wherever they are nested. Never raises: what is damaged is not known."""
+    """The answers of a response, wherever they are nested. Never raises: what is damaged is not known.
+
+    Of what has more than MOST items and answers the rest is not read, and counts as stray: no "no" of it is known.
+    """
     found: dict[str, list[Any]] = {link_id: [] for link_id in questions}
-    stray = False
-    for link_id, given in _items(response):
+    items, whole = _within_bounds(response)
+    stray = not whole
+    for link_id, given in items:
         if link_id is not None and link_id in questions:
             found[link_id] += [] if given is _ABSENT else [given]
         elif link_id not in displays or given is not _ABSENT:
@@ -51,20 +56,39 @@ def read_answers(response: Mapping[str, Any], questions: Mapping[str, Question],
     return Answers(answers, stray)
 
 
+def is_overfull(response: Mapping[str, Any]) -> bool:
+    """Whether it has more items and answers than are read."""
+    return not _within_bounds(response)[1]
+
+
 _ABSENT = object()
 _DAMAGED = object()
+_Item = tuple[str | None, Any]  # linkId or None when unreadable, its `answer`, _ABSENT or _DAMAGED
 
 
-def _items(parent: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
-    """Each item below `parent`: (linkId or None when unreadable, its `answer`, _ABSENT or _DAMAGED)."""
+def _within_bounds(response: Mapping[str, Any]) -> tuple[list[_Item], bool]:
+    """The items that are read, and whether these are all."""
+    found: list[_Item] = []
+    read = 0
+    for link_id, given, answers in _items(response):
+        read += 1 + answers
+        if read > MOST:
+            return found, False
+        found.append((link_id, given))
+    return found, True
+
+
+def _items(parent: Mapping[str, Any]) -> Iterator[tuple[str | None, Any, int]]:
+    """Each item below `parent`, as an _Item and how many answers it has."""
     items = parent.get("item", [])
     for item in items if isinstance(items, list) else [_DAMAGED]:
         if not isinstance(item, dict) or not isinstance(item.get("linkId"), str):
-            yield None, _DAMAGED
+            yield None, _DAMAGED, 0
             continue
         given = item.get("answer", _ABSENT)
-        yield item["linkId"], _DAMAGED if "modifierExtension" in item else given
-        for inner in (item, *(given if isinstance(given, list) else ())):
+        answers = given if isinstance(given, list) else []
+        yield item["linkId"], _DAMAGED if "modifierExtension" in item else given, len(answers)
+        for inner in (item, *answers):
             yield from _items(inner) if isinstance(inner, dict) else ()
 
 

@@ -14,6 +14,10 @@ class BadRequest(ServiceError):
     status, code = 400, "invalid"
 
 
+class TooLarge(BadRequest):
+    status, code = 413, "too-long"
+
+
 class OtherPatient(BadRequest):
     code = "business-rule"
 

@@ -74,7 +74,8 @@ class Authorization(BaseModel):
     """The token for the FHIR server; only passed on to it, never kept."""
 
     model_config = _CAMEL
-    access_token: str | None = Field(None, alias="access_token", pattern=r"^[\x21-\x7e]+$")
+    access_token: str | None = Field(None, alias="access_token", pattern=r"^[\x21-\x7e]{1,8192}$")
+    token_type: str | None = Field(None, alias="token_type")
     patient: str | None = None
 
 

@@ -13,9 +13,21 @@ from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.errors import BadRequest, DataMissing, OtherPatient
 from cds_service.hooks import HookRequest
-from cds_service.resources import OUTCOME, coded, held, is_of, is_partial, is_resource, names, parts, system_of
+from cds_service.resources import (
+    OUTCOME,
+    coded,
+    contained,
+    held,
+    is_of,
+    is_partial,
+    is_resource,
+    names,
+    parts,
+    system_of,
+)
 from cds_service.responses import Reading, belongs, read_response
 
+MOST = 500  # responses that are read; the largest body has room for 400 of our form
 _INACTIVE = ("inactive", "remission", "resolved", "refuted", "entered-in-error")
 _MISSING = (
     "not sent or not to be had; send the QuestionnaireResponses, or null or an empty Bundle when there are none,"
@@ -39,6 +51,7 @@ def refuse_others(request: HookRequest, values: Iterable[Any]) -> None:
     bundles = (context.draft_orders, context.appointments, context.conditions, *request.passed_over)
     sent += [resource for bundle in bundles for _, resource in held(bundle)]
     sent += [context.questionnaire_response] if context.questionnaire_response else []
+    sent += [inner for one in sent for inner in contained(one)]
     if any(is_of(one, context.patient_id, request.fhir_server) is False for one in sent):
         raise OtherPatient("the call holds a resource of another patient; send this patient's resources only")
 
@@ -48,7 +61,7 @@ class Submitted:
     """The responses to our form that the client handed to us for this patient, and the address where it can read them.
 
     With `instead`, a key that is absent from the prefetch says nothing: the client hands all responses to us. `unclear`
-    when there are some of which it is not known whether they are about this patient.
+    when there are some of which it is not known whether they are about this patient, or more than are read.
     """
 
     responses: tuple[Json, ...] = ()
@@ -71,8 +84,8 @@ def gather(
     is one.
     """
     sent = _of_type(prefetch, "responses", "QuestionnaireResponse")
-    ours = [one for one in [*_in_hand(screening, request), *sent] if belongs(one, screening)]
-    handed = submitted.responses
+    every = [one for one in [*_in_hand(screening, request), *sent] if belongs(one, screening)]
+    ours, handed = every[:MOST], submitted.responses
     by_context = request.context.questionnaire_response is not None
     partly = is_partial(prefetch["responses"]) if "responses" in prefetch else not (by_context or submitted.instead)
     if partly and not ours and not handed:
@@ -81,7 +94,10 @@ def gather(
     of_record = [_reading(screening, request, one, birth_date, now) for one in _standing(ours)]
     of_ours = [_handed(screening, one, submitted.address, birth_date, now) for one in _standing(handed)]
     readings = [*of_record, *_not_known_to(of_record, of_ours)]
-    doubts = {"partly-seen": partly or submitted.unclear, "entered-in-error": bool(ours or handed) and not readings}
+    doubts = {
+        "partly-seen": partly or submitted.unclear or len(every) > MOST,
+        "entered-in-error": bool(ours or handed) and not readings,
+    }
     known = [*_of_type(prefetch, "conditions", "Condition"), *_of_type(prefetch, "encounter", "Encounter"), *orders]
     known += [resource for _, resource in held(request.context.conditions)]
     return Evidence(

@@ -13,7 +13,7 @@ from cds_service.errors import BadRequest, DataMissing
 from cds_service.fetch import completed
 from cds_service.hooks import HookRequest
 from cds_service.orders import Order, current, judged
-from cds_service.prefetch import Evidence, Submitted, gather, names_complaint, refuse_others
+from cds_service.prefetch import MOST, Evidence, Submitted, gather, names_complaint, refuse_others
 from cds_service.resources import is_damaged
 from cds_service.responses import belongs
 from cds_service.suggestions import annotations
@@ -74,14 +74,15 @@ def _submitted(asked: Asked) -> Submitted:
     """What the client handed to us. One with no FHIR server that we may ask has handed us what there is.
 
     Where the call names a server that was not agreed, the same id may be another patient: nothing of it is shown, and
-    nothing reassures.
+    nothing reassures; nor does it where there are more than are read.
     """
-    responses = tuple(one for one in asked.submitted() if belongs(one, asked.screening))
+    every = asked.submitted()
+    responses = tuple(one for one in every[:MOST] if belongs(one, asked.screening))
     server, agreed = asked.request.fhir_server, asked.client.fhir_servers
-    if server and agreed and server.rstrip("/") not in agreed:
+    if server and agreed and server.removesuffix("/") not in agreed:
         return Submitted(unclear=bool(responses))
     instead = asked.client.responses == "submitted" or bool(responses and not asked.client.fhir_servers)
-    return Submitted(responses, f"{asked.call.public}/fhir", instead)
+    return Submitted(responses, f"{asked.call.public}/fhir", instead, unclear=len(every) > MOST)
 
 
 def _advice(screening: Screening, evidence: Evidence, *doubts: str) -> Advice:

@@ -81,6 +81,11 @@ def _is_error(outcome: Json) -> bool:
     return not severities or any(severity not in ("warning", "information") for severity in severities)
 
 
+def contained(resource: Json) -> list[Json]:
+    """What a resource contains, but for Patients: the id of a contained one is a name within the resource."""
+    return [one for one in dicts(resource.get("contained")) if is_resource(one) and one["resourceType"] != "Patient"]
+
+
 def is_of(resource: Json, patient: str | None, server: str | None) -> bool | None:
     """Whether the resource is about this patient; None when it does not say so in a way we can compare.
 

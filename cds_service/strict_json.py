@@ -1,16 +1,20 @@
-"""JSON as RFC 8259 means it: UTF-8, no duplicate keys, no NaN or Infinity, bounded depth, and no digit lost.
+"""JSON as RFC 8259 means it: UTF-8, no duplicate keys, no NaN or Infinity, bounded depth and size, and no digit lost.
 
 The precision of a decimal has a meaning. Source: HL7 FHIR R4, "JSON representation", and data type decimal.
 """
 
 import json
+import re
+from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from cds_service.errors import BadRequest
+from cds_service.errors import BadRequest, TooLarge
 
+MAX_BYTES = 1_000_000  # a screening is about 10 kB
 MAX_DEPTH = 64  # a FHIR resource nests about 20 deep; more is an attack on the stack
+MAX_VALUES = 60_000  # dense FHIR has a value in every 19 bytes: 53,000 in the largest body
 
 
 class Number(float):
@@ -27,18 +31,17 @@ class Number(float):
 def read(body: bytes) -> Any:
     """The value that `body` holds.
 
-    Raises BadRequest when it is not JSON; the message never repeats the input.
+    Raises BadRequest when it is not JSON, or too deep or too full to be read in time, and of these TooLarge when it has
+    more than MAX_BYTES; no message repeats the input.
     """
+    _refuse_bombs(body)
     try:
         orjson.loads(body)  # refuses what json lets pass: NaN, Infinity, lone surrogates, a BOM
-        value = json.loads(body.decode(), object_pairs_hook=_object, parse_float=Number)
-    except (ValueError, RecursionError):
+        return json.loads(body.decode(), object_pairs_hook=_object, parse_float=Number)
+    except ValueError:
         raise BadRequest(
             "body: not valid JSON; write UTF-8 JSON without NaN, Infinity, duplicate keys or huge numbers"
         ) from None
-    if _deeper_than(value, MAX_DEPTH):
-        raise BadRequest(f"body: nested more than {MAX_DEPTH} deep; write a flatter body")
-    return value
 
 
 def read_own(text: str | bytes) -> Any:
@@ -64,10 +67,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    if levels == 0:
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return any(_deeper_than(part, levels - 1) for part in inner)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # one that is not closed ends with the body: no second try
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _refuse_bombs(body: bytes) -> None:
+    """Raises BadRequest for what is too large, too full or too deep, before anything is built of it.
+
+    Each value but the first stands behind a comma or an opening bracket. What is no JSON is judged elsewhere.
+    """
+    if len(body) > MAX_BYTES:
+        raise TooLarge(f"body: over {MAX_BYTES} bytes; send fewer responses")
+    bare = _STRING.sub(b"", body)
+    if sum(map(bare.count, (b",", b"[", b"{"))) >= MAX_VALUES:
+        raise BadRequest(f"body: holds more than {MAX_VALUES} values; send fewer resources")
+    steps = (1 if bracket in b"[{" else -1 for bracket in bare.translate(None, _NO_BRACKETS))
+    if max(accumulate(steps), default=0) > MAX_DEPTH:
+        raise BadRequest(f"body: nested more than {MAX_DEPTH} deep; write a flatter body")

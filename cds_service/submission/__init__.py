@@ -12,6 +12,7 @@ from typing import Any
 from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import in_language
+from cds_service.answers import is_overfull
 from cds_service.dates import span
 from cds_service.resources import ID, dicts
 from cds_service.responses import AHEAD
@@ -47,6 +48,9 @@ def faults(screenings: Sequence[Screening], response: Any, now: datetime, server
 def _found(screenings: Sequence[Screening], response: Any, now: datetime, servers: Collection[str]) -> Iterator[Found]:
     if not is_response(response):
         yield "not-a-response", ()
+        return
+    if is_overfull(response):  # before each item is judged: that takes seconds
+        yield "overfull", ()
         return
     yield from shape_faults(response)
     yield from (("unknown-modifier", (name,)) for name in ("modifierExtension", "implicitRules") if name in response)

@@ -52,6 +52,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "item-outside-answer": (422, "structure", "is a question, whose items stand in its answer; write answer.item"),
     "wrong-type": (422, "value", "is of another type than the question asks for; write the value[x] of its type"),
     "not-an-option": (422, "code-invalid", "is none of the options (system and code); write one of them"),
+    "overfull": (
+        422,
+        "too-long",
+        "has more than 500 items and answers, far more than the form; send those of the form",
+    ),
     # It is stored.
     "unknown-question": (0, "not-found", "has a linkId that the form does not have; the item is not judged"),
     "misplaced": (0, "structure", "stands elsewhere than in the form; write it where the form has it"),

@@ -46,12 +46,12 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("/$apply")
     def apply_named() -> Response:
-        who, given = caller(service), _read(read_parameters(sent()), _TYPE_LEVEL)
+        who, given = caller(service, needs="QuestionnaireResponse.s"), _read(read_parameters(sent()), _TYPE_LEVEL)
         return _applied(service, who, *_named(service, given), given)
 
     @blueprint.route("/<id_>/$apply", methods=["GET", "POST"])
     def apply_plan(id_: str) -> Response:
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.s")
         screening = next((one for one in service.screenings if id_ in one.services), None)
         if screening is None:
             raise NotFound("no such PlanDefinition; GET /fhir/PlanDefinition lists what there is")

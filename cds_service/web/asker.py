@@ -2,6 +2,7 @@
 
 from cds_service.details import Call
 from cds_service.judgement import Asker
+from cds_service.prefetch import MOST
 from cds_service.store import Act
 from cds_service.store.received import of_patient
 from cds_service.web import Caller, Deployment, hash_patient
@@ -30,7 +31,7 @@ def asker(
         gp=who.client.reader == "gp",
         choices=who.client.action_selection_behavior,
     )
-    return Asker(who.client, call, lambda: of_patient(service.store, who.owner, hashed), server)
+    return Asker(who.client, call, lambda: of_patient(service.store, who.owner, hashed, MOST + 1), server)
 
 
 def act(service: Deployment, who: Caller, asked: Asker) -> Act:

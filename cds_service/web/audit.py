@@ -29,7 +29,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.get("")
     @blueprint.post("/_search")
     def search() -> Response:
-        owner = caller(service, role="auditor").owner
+        owner = caller(service, role="auditor", needs="AuditEvent.s").owner
         pairs = asked(SEARCH)
         count, after = paging(pairs)
         wanted = _criteria(pairs, service, owner)
@@ -40,7 +40,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.get("/<id_>")
     @blueprint.get("/<id_>/_history/1")
     def read(id_: str) -> Response:
-        owner = caller(service, role="auditor").owner
+        owner = caller(service, role="auditor", needs="AuditEvent.r").owner
         number = _number(id_)
         rows = events(service.store, owner, id=number, count=1, after=0)[1] if number else []
         if not rows:

@@ -60,7 +60,7 @@ def refuse_format_naming(service: Deployment, alarms: Alarms) -> Callable[[], No
         except NotAcceptable:
             if request.method not in ("POST", "PUT"):
                 raise
-            who = caller(service)
+            who = caller(service, needs="QuestionnaireResponse.c")
             with naming(lambda: alarms(service, who, sent_if_readable())):
                 raise
 

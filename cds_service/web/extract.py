@@ -31,7 +31,7 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("/$extract")
     def extract_sent() -> Response:
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.r")
         with naming_alarms(service, who, given := sent()):
             body, form = _given(given)
         own = body.get("id") if isinstance(body, dict) else None
@@ -40,7 +40,7 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("/<id_>/$extract")
     def extract_stored(id_: str) -> Response:
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.r")
         stored = read(service.store, who.owner, id_)
         if stored is None:
             raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")

@@ -2,11 +2,13 @@
 
 from functools import partial
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
+from cds_service import metrics
 from cds_service.details import Call
 from cds_service.errors import NotFound
 from cds_service.hooks import discovery, read_request, templates
+from cds_service.prefetch import MOST
 from cds_service.reply import Asked, reply
 from cds_service.store import Act, decision, of_patient, record
 from cds_service.web import Deployment, answer, body, caller, hash_patient, language, recorded_user
@@ -28,7 +30,9 @@ def routes(service: Deployment) -> Blueprint:
         if service_id not in service.offered:
             raise NotFound("no such service; GET /cds-services lists them")
         screening, hooks = service.offered[service_id]
+        g.service, g.hook = service_id, next(iter(hooks)) if len(hooks) == 1 else "other"  # for the log and the metrics
         request = read_request(body(), hooks)
+        g.hook = request.hook
         about, spoken, now = request.context, language(who.client), service.now()
         to = Call(
             patient=about.patient_id,
@@ -42,12 +46,13 @@ def routes(service: Deployment) -> Blueprint:
             choices=who.client.action_selection_behavior,
         )
         patient = hash_patient(service, who.owner, about.patient_id) if about.patient_id else ""
-        submitted = partial(of_patient, service.store, who.owner, patient) if patient else tuple
+        submitted = partial(of_patient, service.store, who.owner, patient, MOST + 1) if patient else tuple
         queries = templates(screening, hooks[request.hook])
         advice, response = reply(Asked(screening, queries, request, who.client, to, submitted))
         user = recorded_user(service, who.owner, about.user_id)
         act = Act(who.owner, now, user, patient, request.hook_instance)
         record(service.store, act, decision(screening, act, service_id, advice), response["cards"])
+        metrics.count_advice(who.name, screening, advice, response["cards"])
         return answer(response, spoken=spoken)
 
     return blueprint

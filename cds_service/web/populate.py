@@ -18,7 +18,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/$populate")
     @blueprint.post("/<id_>/$populate")
     def populate(id_: str = "") -> Response:
-        spoken = language(caller(service).client)
+        spoken = language(caller(service, needs="Questionnaire.r").client)
         given = read_parameters(sent())
         response, issues = populated(_form(service, id_, given), given, spoken, service.now())
         told = [("issues", {"resourceType": "OperationOutcome", "issue": issues})] if issues else []

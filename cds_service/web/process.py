@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
+from cds_service import metrics
 from cds_service.advice_outcome import advice_outcome
 from cds_service.errors import BadRequest, NotFound
 from cds_service.judgement import OWN, judged
@@ -43,7 +44,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/<id_>/$process-response")
     def process(id_: str = "") -> Response:
         """The advice; or every fault, and no advice, where the response cannot be attributed or read."""
-        who, body = caller(service), sent()
+        who, body = caller(service, needs="QuestionnaireResponse.c"), sent()
         with naming(lambda: _alarms(service, who, body)):
             return _processed(service, who, id_, body)
 
@@ -106,6 +107,7 @@ def _advised(
     advice, cards = judged(screening, own, asked, data)
     done = act(service, who, asked)
     record(service.store, done, decision(screening, done, SERVICE, advice), cards)
+    metrics.count_advice(who.name, screening, advice, cards)
     group = request_group(screening, advice, cards, asked.call, id_="advice", plan=plan_for(screening, OWN))
     warnings = [issue(one, screening.base) for one in found]
     return resource_answer(advice_outcome(screening, advice, cards, group, warnings), language=asked.call.language)

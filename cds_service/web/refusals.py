@@ -1,23 +1,22 @@
 """Every refusal over HTTP: an OperationOutcome, whatever went wrong, without a word of what was sent."""
 
-import logging
-import traceback
-
 import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from cds_content.shapes import Json
+from cds_service import logs
 from cds_service.errors import NotAuthenticated, ServiceError, TooManyCalls, Unprocessable
+from cds_service.strict_json import MAX_BYTES
 from cds_service.web.call import FHIR_JSON
 
-MAX_BODY = 1_000_000  # bytes; a screening is about 10 kB
+MAX_BODY = MAX_BYTES
 _REFUSED = {
     404: ("not-found", "no such address; GET /cds-services and /fhir/metadata tell what there is"),
     405: ("not-supported", "this method is not offered here; the header Allow names those that are"),
     413: ("too-long", f"body: over {MAX_BODY} bytes; send fewer responses"),
 }
-log = logging.getLogger("cds_service")
+log = logs.get()
 
 
 def refuse_as_outcomes(app: Flask) -> None:
@@ -40,15 +39,17 @@ def _refuse(error: ServiceError) -> Response:
 def _refuse_http(error: HTTPException) -> Response:
     """The web framework's own refusals; their texts never hold what was sent."""
     status = error.code or 500
-    response = _outcome(status, [_issue(*_REFUSED.get(status, ("processing", error.name)))])
+    code, text = _REFUSED.get(status, ("processing", error.name))
+    g.reason = code
+    response = _outcome(status, [_issue(code, text)])
     response.headers.extend([header for header in error.get_headers() if header[0] == "Allow"])
     return response
 
 
 def _fail(error: Exception) -> Response:
     """An error of ours: never an empty list of cards. Logged by place and kind, because its text may hold answers."""
-    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("%s at %s", type(error).__name__, " > ".join(places[-5:]))
+    g.reason = "exception"
+    log.error("internal error", kind=type(error).__name__, place=logs.place(error))
     return _outcome(500, [_issue("exception", "internal error; no advice is given")])
 
 

@@ -31,7 +31,7 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.get("/report")
     def report() -> Response:
-        caller(service, role="operator")
+        caller(service, role="operator", needs="*.r")
         html = page(figures(service.store, service.now(), _weeks()), service.screenings)
         headers = {"Content-Language": "en", "Content-Security-Policy": _POLICY}
         return Response(html, headers=headers, content_type="text/html; charset=utf-8")

@@ -8,12 +8,14 @@ from cds_service.web import (
     Deployment,
     apply,
     audit,
+    authorization,
     contract,
     examples,
     extract,
     feedback,
     fhir,
     hooks,
+    operations,
     populate,
     process,
     report,
@@ -21,7 +23,22 @@ from cds_service.web import (
     terminology,
 )
 
-_ALL = (hooks, feedback, fhir, terminology, submissions, populate, process, extract, apply, audit, report, contract)
+_ALL = (
+    operations,
+    hooks,
+    feedback,
+    fhir,
+    terminology,
+    submissions,
+    populate,
+    process,
+    extract,
+    apply,
+    audit,
+    authorization,
+    report,
+    contract,
+)
 
 
 def routes(service: Deployment) -> Iterator[Blueprint]:

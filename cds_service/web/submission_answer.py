@@ -3,7 +3,6 @@
 An alarm is named whatever Prefer says, because no hook may fire for hours. Source: HL7 FHIR R4, "RESTful API".
 """
 
-import logging
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from flask import Response, request
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
+from cds_service import logs, metrics
 from cds_service.dates import span
 from cds_service.errors import Unprocessable
 from cds_service.store import Act, Received, Stored
@@ -27,7 +27,7 @@ from cds_service.web.exchange import naming, outcome, preference, resource_answe
 KIND = "QuestionnaireResponse"
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NO_PROVENANCE = "X-Provenance: is not kept; the AuditEvent of this act records who sent what and when"
-log = logging.getLogger("cds_service")
+log = logs.get()
 
 
 class NotFhir(Unprocessable):
@@ -80,8 +80,9 @@ def naming_alarms(service: Deployment, who: Caller, body: Any) -> AbstractContex
 def alarms(service: Deployment, who: Caller, body: Any) -> list[Json]:
     """The dispositions of doctor class that a refused response would give, as issues; also in the log."""
     named = readable_alarms(service.screenings, body, service.now())
-    for _, name in named:
-        log.warning("%s of %s refused: %s", KIND, who.owner, name)
+    for screening, name in named:
+        metrics.count_alarm(screening, name, stored=False)
+        log.warning("alarm in a refused response", **_whose(who), screening=screening.name, disposition=name)
     return [disposition_issue(screening, name, language(who.client), refused=True) for screening, name in named]
 
 
@@ -125,10 +126,12 @@ def beside(service: Deployment, who: Caller, submission: Submission, stored: Sto
     own, there = submission.received, stored.body or {}
     if _content(there) == _content(own.body):
         return submission
-    log.warning("%s/%s of %s kept, another not stored: %s", KIND, stored.id, who.owner, own.disposition)
+    log.warning("kept, another not stored", **_whose(who), id=stored.id, disposition=own.disposition)
     spoken, screening = language(who.client), submission.screening
     doctor = screening.dispositions[own.disposition].class_ == "doctor"
     unstored = [disposition_issue(screening, own.disposition, spoken, refused=True)] if doctor else []
+    if doctor:
+        metrics.count_alarm(screening, own.disposition, stored=False)
     words = "If-None-Exist: what is there has other content, and what was sent was not stored; update that one"
     told = submission.issues[1:] if submission.urgent else submission.issues  # the first would call it stored
     kept = _urgent_there(service, there, spoken)
@@ -151,9 +154,16 @@ def _content(body: Json) -> Json:
 
 def written(service: Deployment, who: Caller, submission: Submission, stored: Stored, status: int) -> Response:
     """The answer to a write, with Location, ETag and Last-Modified; a line in the log, of ids only."""
-    level = logging.WARNING if submission.urgent else logging.INFO
-    log.log(level, "%s/%s of %s: %s", KIND, stored.id, who.owner, submission.received.disposition)
+    screening, disposition = submission.screening, submission.received.disposition
+    say = log.warning if submission.urgent else log.info
+    say("response stored", **_whose(who), id=stored.id, screening=screening.name, disposition=disposition)
+    if screening.dispositions[disposition].class_ == "doctor":
+        metrics.count_alarm(screening, disposition, stored=True)
     return answered(service, submission, stored, status)
+
+
+def _whose(who: Caller) -> dict[str, str]:
+    return {"client": who.name, "tenant": who.owner.partition(" ")[2]}
 
 
 def answered(service: Deployment, submission: Submission, stored: Stored, status: int) -> Response:

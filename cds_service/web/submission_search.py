@@ -50,7 +50,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.get("")
     @blueprint.post("/_search")
     def search() -> Response:
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.s")
         pairs = asked(SEARCH)
         (count, after), wanted = paging(pairs), criteria(service, who, pairs)
         found = stored_search(service.store, who.owner, wanted, count=count, after=after) if wanted else (0, [])

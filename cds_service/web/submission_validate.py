@@ -36,19 +36,19 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("/$validate")
     def validate() -> Response:
-        who, given = caller(service), _given(sent())
+        who, given = caller(service, needs="QuestionnaireResponse.c"), _given(sent())
         return _validated(service, who, given)
 
     @blueprint.get("/<id_>/$validate")
     def validate_stored(id_: str) -> Response:
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.r")
         given = {name: list(values) for name, values in request.args.lists()}
         return _validated(service, who, given | {"resource": [_stored(service, who, id_)]})
 
     @blueprint.post("/<id_>/$validate")
     def validate_update(id_: str) -> Response:
         """What is sent as the next version of the response, or the stored one where none is sent."""
-        who = caller(service)
+        who = caller(service, needs="QuestionnaireResponse.u")
         given, stored = _given(sent()), _stored(service, who, id_)
         return _validated(service, who, {"resource": [stored]} | given, id_)
 

@@ -49,28 +49,34 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("")
     def create_one() -> Response:
-        return _created(service, caller(service))
+        return _created(service, _creator(service))
 
     @blueprint.put("")
     def update_none() -> Response:
-        with naming_alarms(service, caller(service), sent_if_readable()):
+        with naming_alarms(service, caller(service, needs=f"{KIND}.u"), sent_if_readable()):
             return _not_creating(_NO_ID, "GET, HEAD, POST")
 
     @blueprint.get("/<id_>")
     @blueprint.get("/<id_>/_history/<version>")
     def read_one(id_: str, version: str | None = None) -> Response:
-        stored = _stored(service, caller(service), id_, version)
+        stored = _stored(service, caller(service, needs=f"{KIND}.r"), id_, version)
         return resource_answer(_body(stored), version=str(stored.version), modified=stored.at)
 
     @blueprint.put("/<id_>")
     def update_one(id_: str) -> Response:
-        return _changed(service, caller(service), id_)
+        return _changed(service, caller(service, needs=f"{KIND}.u"), id_)
 
     @blueprint.delete("/<id_>")
     def delete_one(id_: str) -> Response:
-        return _removed(service, caller(service), id_)
+        return _removed(service, caller(service, needs=f"{KIND}.d"), id_)
 
     return blueprint
+
+
+def _creator(service: Deployment) -> Caller:
+    """Who creates; If-None-Exist searches, and shows what it finds."""
+    who = caller(service, needs=f"{KIND}.c")
+    return caller(service, needs=f"{KIND}.s") if "If-None-Exist" in request.headers else who
 
 
 def _created(service: Deployment, who: Caller) -> Response:
