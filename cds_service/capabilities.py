@@ -71,9 +71,19 @@ _TEXTS = (
     " search parameter is ignored, or refused with `Prefer: handling=strict`."
 )
 _SECURITY = (
-    "TLS is ended before this service. Clients that were agreed send a signed JWT as bearer token, as CDS Hooks says;"
-    " each sees its own data only. What is published, and this statement, are open. Every act is recorded."
+    "TLS is ended before this service. Clients that were agreed send a signed JWT as bearer token, as CDS Hooks says,"
+    " or an access token of SMART Backend Services (`.well-known/smart-configuration`); each sees its own data only."
+    " What is published, and this statement, are open. Every act is recorded."
 )
+_SMART = {
+    "coding": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+            "code": "SMART-on-FHIR",
+            "display": "SMART-on-FHIR",
+        }
+    ]
+}
 
 
 def searched(kind: str) -> tuple[str, ...]:
@@ -88,7 +98,7 @@ def capability_statement(address: str, date: str, *, cors: bool) -> Json:
     rest = {
         "mode": "server",
         "documentation": f"{_TEXTS}\n\n{_LANGUAGES}",
-        "security": {"cors": cors, "description": _SECURITY},
+        "security": {"cors": cors, "service": [_SMART], "description": _SECURITY},
         "resource": [*published, *stored],
     }
     return narrated(

@@ -1,22 +1,26 @@
 """cds-service: serve, check the content, write the review page and the FHIR package; cli_records has the others."""
 
+import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import waitress
+from flask import Flask
 
 from cds_content.files import ContentError
 from cds_content.plan import definitions
 from cds_content.reach import report
 from cds_content.review import review_page
-from cds_service import __version__, cli_records
-from cds_service.assembly import agreed_clients, deployment, load_content
-from cds_service.config import read_settings, refuse_unsafe
+from cds_service import __version__, cli_records, logs, server
+from cds_service.assembly import agreed_clients, faults, load_content, prepared, try_out
+from cds_service.config import Settings, read_settings
 from cds_service.errors import ServiceError, SettingsError
+from cds_service.keys import Known, read_ahead
 from cds_service.package import write_package
-from cds_service.web import create_app
+from cds_service.reload import Current
+from cds_service.web import Deployment, create_app
 
 WELCOME = """cds-service {version}. Not a certified medical device. Content: {content}.
 
@@ -31,6 +35,8 @@ Try it (in Dutch; add -H 'Accept-Language: en' for English):
 curl -s -H 'Content-Type: application/json' -d "$(curl -s {public}/examples/new-bladder-problems)" {public}{try_it}
 """
 
+log = logs.get()
+
 
 @click.group()
 @click.version_option(__version__)
@@ -40,35 +46,51 @@ def commands() -> None:
 
 @commands.command()
 def serve() -> None:
-    """Serve on CDS_HOST and CDS_PORT."""
-    settings = read_settings()
-    screenings = load_content(settings)
-    clients = agreed_clients(settings, screenings)
-    refuse_unsafe(settings, clients, signed=all(screening.signed_by for screening in screenings))
-    for screening in screenings:
+    """Serve on CDS_HOST and CDS_PORT until SIGTERM; SIGHUP reads content, clients and keys again."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    logs.start()
+    settings, known = read_settings(), Known()
+    service = prepared(settings, known=known)
+    _welcome(settings, service)
+    read_ahead(known)
+
+    def renewed() -> Flask:
+        app = create_app(prepared(read_settings(), service.store, known))
+        read_ahead(known)
+        return app
+
+    current = Current(create_app(service), renewed)
+    server.serve(current, settings.host, settings.port, current.reload)
+    service.store.dispose()
+
+
+def _welcome(settings: Settings, service: Deployment) -> None:
+    for screening in service.screenings:
         if datetime.now(UTC).date() > screening.next_review:
-            click.echo(f"{screening.name}: content is past its review date {screening.next_review}", err=True)
-    public = settings.public
-    app = create_app(deployment(settings, screenings, clients))
-    signed = [f"{one.name} {one.version} ({one.signed_by or 'not reviewed by a clinician'})" for one in screenings]
-    click.echo(WELCOME.format(version=__version__, content=", ".join(signed), public=public))
+            log.warning("content is past its review date", screening=screening.name)
+    content = [
+        f"{one.name} {one.version} ({one.signed_by or 'not reviewed by a clinician'})" for one in service.screenings
+    ]
+    click.echo(WELCOME.format(version=__version__, content=", ".join(content), public=service.public))
     if settings.development:
-        click.echo(DEVELOPMENT.format(public=public, try_it="/cds-services/low-back-pain-patient-view"))
-    try:  # many slow sockets must not stop the others: a high limit, and each is closed after 20 s of silence
-        waitress.serve(app, host=settings.host, port=settings.port, connection_limit=1000, channel_timeout=20)
-    except OSError:
-        raise SettingsError("CDS_PORT: cannot listen there; write a port that is free") from None
+        click.echo(DEVELOPMENT.format(public=service.public, try_it="/cds-services/low-back-pain-patient-view"))
 
 
 @commands.command()
 def check() -> None:
-    """Check content and clients: every mistake with file, place and what to write instead."""
+    """Check content and clients: every mistake with file, place and what to write instead. Runs the self-test.
+
+    With CDS_CLIENTS also all for which the service would refuse to start with these settings.
+    """
     settings = read_settings()
     screenings = load_content(settings)
     agreed_clients(settings, screenings)
+    try_out(settings, screenings)
     for screening in screenings:
         for line in report(screening):
             click.echo(line)
+    if settings.clients and (found := list(faults(settings, screenings))):
+        raise SettingsError("\n".join(found))
 
 
 @commands.command()
@@ -95,6 +117,7 @@ for _command in (cli_records.purge, cli_records.erase, cli_records.export, cli_r
 
 def main() -> None:
     """The command cds-service: what the user can mend is shown without a traceback, with exit code 1."""
+    os.umask(0o077)  # the database is nobody else's
     try:
         commands()
     except (ContentError, SettingsError, ServiceError) as error:

@@ -1,12 +1,10 @@
 """Settings, from the environment (CDS_...). What is unsafe is refused at start."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cds_service.clients import Client
 from cds_service.errors import SettingsError
 
 PACKAGE = Path(__file__).parent
@@ -32,7 +30,9 @@ class Settings(BaseSettings):
         1830, ge=30
     )  # days that always cover five years, the least that Dutch law asks of a care record's log
     patient_key: SecretStr = SecretStr("development")
+    patient_key_file: Path | None = None
     metrics_token: SecretStr = SecretStr("")
+    metrics_token_file: Path | None = None
     clients: Path | None = None
     hooks: str = Field("all", pattern=r"^[a-z0-9.,-]+$")
     group_services: bool = False
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     allow_unsigned: bool = False
     development: bool = False
     development_any_address: bool = False
+    development_any_database: bool = False
 
     @property
     def public(self) -> str:
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """The settings in force. Raises SettingsError with one clear line when they are wrong."""
     try:
-        settings = Settings()
+        settings = _with_secrets(Settings())
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         raise SettingsError(f"CDS_{str(fault['loc'][0]).upper()}: {fault['msg']}") from None
@@ -70,32 +71,28 @@ def read_settings() -> Settings:
     if settings.keep_response_days < settings.alarm_days:
         least = f"write {settings.alarm_days} or more, as CDS_ALARM_DAYS says"
         raise SettingsError(f"CDS_KEEP_RESPONSE_DAYS: would remove alarms that still count; {least}")
+    if 0 < len(settings.metrics_token.get_secret_value()) < KEY_LENGTH:
+        raise SettingsError(f"CDS_METRICS_TOKEN: is short; write a secret of {KEY_LENGTH} characters or more")
     return settings
 
 
-def refuse_unsafe(settings: Settings, clients: Mapping[str, Client], *, signed: bool) -> None:
-    """Raises SettingsError, with one clear line, where serving with these settings would not be safe."""
-    unsafe = _unsafe_development(settings) if settings.development else _unsafe_production(settings, clients, signed)
-    if unsafe:
-        raise SettingsError(unsafe)
+def _with_secrets(settings: Settings) -> Settings:
+    """The settings with the secrets that stand in files of their own, as containers and systemd hand them over."""
+    read = {name: _secret(settings, name) for name in ("patient_key", "metrics_token")}
+    return settings.model_copy(update={name: secret for name, secret in read.items() if secret})
 
 
-def _unsafe_development(settings: Settings) -> str:
-    if settings.host not in ("127.0.0.1", "localhost") and not settings.development_any_address:
-        return "CDS_HOST: nobody is authenticated; write 127.0.0.1, or set CDS_DEVELOPMENT_ANY_ADDRESS=1"
-    return ""
-
-
-def _unsafe_production(settings: Settings, clients: Mapping[str, Client], signed: bool) -> str:
-    for name, client in clients.items():
-        if any(not server.startswith("https://") for server in client.fhir_servers):
-            return f"CDS_CLIENTS: {name}.fhir-servers: is not https; write https, or set CDS_DEVELOPMENT=1"
-    if not any(client.issuer for client in clients.values()):
-        return "CDS_CLIENTS: no client can be authenticated; write one with issuer and jwks, or set CDS_DEVELOPMENT=1"
-    if not settings.has_patient_key:
-        return f"CDS_PATIENT_KEY: is missing or short; write a secret of {KEY_LENGTH} characters or more, and keep it"
-    if not settings.public.startswith("https://"):
-        return "CDS_PUBLIC_URL: is not https; write the https address that clients call, or set CDS_DEVELOPMENT=1"
-    if not signed and not settings.allow_unsigned:
-        return "CDS_ALLOW_UNSIGNED: no clinician has signed the content; have it signed, or set it to 1"
-    return ""
+def _secret(settings: Settings, name: str) -> SecretStr | None:
+    path: Path | None = getattr(settings, f"{name}_file")
+    if path is None:
+        return None
+    place = f"CDS_{name.upper()}_FILE"
+    if name in settings.model_fields_set:
+        raise SettingsError(f"{place}: CDS_{name.upper()} is set as well; write one of them")
+    try:
+        secret = path.read_text("utf-8").strip()
+    except (OSError, UnicodeError):
+        raise SettingsError(f"{place}: cannot be read; write a text file that this user may read") from None
+    if not secret:
+        raise SettingsError(f"{place}: is empty; write the secret into the file")
+    return SecretStr(secret)

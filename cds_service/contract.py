@@ -145,6 +145,8 @@ def _paths(offer: Offer, said: Json, places: Json, examples: Json) -> Iterator[t
         yield f"/cds-services/{id_}/feedback", of("post", "feedback", id=id_, body=_body(["Feedback"], examples))
     yield "/fhir/metadata", of("get", "metadata")
     yield "/report", of("get", "report")
+    for address, name in {"/health/live": "live", "/health/ready": "ready", "/metrics": "metrics"}.items():
+        yield address, of("get", name)
     yield "/openapi.json", of("get", "contract")
     yield "/contract", of("get", "page")
     if offer.development:

@@ -425,7 +425,8 @@ def test_nothing_is_fetched(screening: Screening, tmp_path: Path) -> None:
         ehr.settimeout(0)
         server = f"http://127.0.0.1:{ehr.getsockname()[1]}/fhir"
         link = [{"relation": "next", "url": f"{server}/QuestionnaireResponse?page=2"}]
-        agreed = {"development": Client(fhir_servers=(server,), open_fhir_servers=True)}
+        asks = Client(fhir_servers=(server,), open_fhir_servers=True, private_addresses=True)
+        agreed = {"development": asks}
         with serving(screening, tmp_path, clients=agreed) as client:
             found = advised(apply(client, parameters(bundle(response(CALM)) | {"link": link}, patient())))
         with pytest.raises(BlockingIOError):

@@ -17,6 +17,8 @@ import requests
 
 from cds_content.loading import load
 
+pytestmark = pytest.mark.timeless  # another process does the work
+
 ROOT = Path(__file__).parent.parent
 COMMAND = str(Path(sys.executable).with_name("cds-service"))
 

@@ -28,9 +28,10 @@ CODES = f"questionnaires/{NAME}/codes.toml"
 ADVICE = f"cards/{NAME}/advice.toml"
 TEXTS = f"cards/{NAME}/texts.toml"
 SERVICES = f"cards/{NAME}/services.toml"
+SELF_TEST = f"cards/{NAME}/self-test.toml"
 SIGNED = f"cards/{NAME}/signed.toml"
 WORDS = "cards/words.toml"
-EVERY_FILE = (FORM, FINDINGS, STATEMENTS, CODES, ADVICE, TEXTS, SERVICES, SIGNED, WORDS)
+EVERY_FILE = (FORM, FINDINGS, STATEMENTS, CODES, ADVICE, TEXTS, SERVICES, SELF_TEST, SIGNED, WORDS)
 
 # fmt: off
 ROWS = (
@@ -276,6 +277,15 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
     SERVICES: [
         ("a misspelt key", "hook = ", "hok = ", f"{NAME}-patient-view.hok", "write.*hook"),
         ("a title only in Dutch", "title.en", "# title.en", f"{NAME}-patient-view.title", LANGUAGES),
+    ],
+    SELF_TEST: [
+        ("a misspelt key", "expected = ", "expect = ", "expect", "write.*expected"),
+        ("no such disposition", '"emergency-now"', '"emergency"', "expected", "'emergency'; write.*: emergency-now"),
+        ("one that is no doctor's", '"emergency-now"', '"self-care"', "expected", "'self-care'; write one of: .*soon"),
+        ("no such question", "rf-saddle = ", "rf-sadle = ", "answers.rf-sadle", "'rf-sadle'; write one of: rf-saddle"),
+        ("no such answer", 'saddle = "no"', 'saddle = "none"', "answers.rf-saddle", "'none'; write one of: no"),
+        ("a number for a code", 'saddle = "no"', "saddle = 1", "answers.rf-saddle", "write a code"),
+        ("a code for a number", "age = 42", 'age = "no"', "answers.age", "write a code, or a whole number"),
     ],
     SIGNED: [("a misspelt key", "name = ", "nam = ", "nam", "write.*name")],
     WORDS: [

@@ -20,7 +20,8 @@ from werkzeug.test import TestResponse
 
 from cds_content.loading import load
 from cds_content.screening import Screening
-from cds_service.errors import ServiceError
+from cds_service.clients import EVERYTHING
+from cds_service.errors import ServiceError, TooManyCalls
 from cds_service.store import open_store
 from cds_service.web import Deployment, create_app
 from tests.conftest import ROOT, SERVICE
@@ -102,7 +103,7 @@ def agrees(document: Json, answer: TestResponse, promise: Json) -> None:
         assert name in answer.headers, name
         assert faults(document, resolved(document, header)["schema"], answer.headers[name]) == [], name
     assert list(promise["content"]) == [answer.mimetype]
-    body = answer.text if answer.mimetype == "text/html" else answer.get_json()
+    body = answer.text if str(answer.mimetype).startswith("text/") else answer.get_json()
     assert faults(document, promise["content"][answer.mimetype]["schema"], body) == []
 
 
@@ -143,6 +144,7 @@ def test_every_route_is_in_the_document_and_nothing_else(served: FlaskClient) ->
         if "<service_id>" in route[0] and not served.get("/cds-services").get_json()["services"]
     }
     in_fhir = {route for route in routes if route[0].startswith("/fhir/")} - {("/fhir/metadata", "GET")}
+    in_fhir |= {("/auth/token", "POST")}  # SMART's own document tells of it
     assert described == routes - unused - in_fhir  # those are in the CapabilityStatement, which has tests of its own
 
 
@@ -366,6 +368,19 @@ def test_a_database_that_fails_keeps_the_contract(
         answer = failing.post(address, json=valid("patient-view") | {"feedback": []})
         assert answer.status_code == 503
         keeps(contract, answer, "POST", address)
+
+
+def _one_too_many(*_: Any) -> NoReturn:
+    raise TooManyCalls(7)
+
+
+@pytest.mark.parametrize(("method", "address"), [("POST", SERVICE), ("POST", FEEDBACK), ("GET", "/report")])
+def test_a_call_too_many_keeps_the_contract(screening: Screening, tmp_path: Path, method: str, address: str) -> None:
+    clients = {"ehr": EVERYTHING}
+    with serving(screening, tmp_path, clients=clients, identify=lambda *_: "ehr", admit=_one_too_many) as busy:
+        answer = busy.open(address, method=method, json=valid("patient-view"))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+        keeps(contract_of(busy), answer, method, address)
 
 
 def test_every_reason_to_refuse_is_in_the_contract(contract: Json) -> None:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import Engine
 
 from cds_service.errors import Unavailable
@@ -34,6 +35,8 @@ from cds_service.store import (
 )
 from tests.postgres import Cluster
 from tests.store_samples import ENTRY, NOW, ROW, act, card, kept, opened, received
+
+pytestmark = pytest.mark.timeless  # another process does the work
 
 WRITERS = 4
 ENOUGH = 12  # what each has acknowledged before the end comes

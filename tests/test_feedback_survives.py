@@ -14,6 +14,8 @@ from sqlalchemy import Engine, func, select
 from cds_service.store import cards, decisions, feedback, open_store
 from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 
+pytestmark = pytest.mark.timeless  # another process does the work
+
 SERVICE = "/cds-services/low-back-pain-patient-view"
 EXAMPLE = "/examples/new-bladder-problems"  # one card
 CALLS = 400

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 ROOT = Path(__file__).parent.parent
 
 # One order for all modules: each may import only those before it.
 ORDER = [
+    "cds_service.addresses",
+    "cds_service.bases",
+    "cds_service.logs",
+    "cds_service.looked",
+    "cds_service.migrations.versions.r0004_access_tokens",
+    "cds_service.scopes",
     "cds_service.web.headers",
-    "cds_service.web.observed",
     "cds_service.migrations.env",
     "cds_service.migrations.versions.r0001_decisions",
     "cds_service.migrations.versions.r0002_cards_and_feedback",
@@ -34,6 +41,7 @@ ORDER = [
     "cds_content.screening",
     "cds_content.plan.metadata",
     "cds_service.errors",
+    "cds_service.limits",
     "cds_service.matching",
     "cds_service.migrations",
     "cds_service.parameters",
@@ -42,6 +50,7 @@ ORDER = [
     "cds_service.capabilities",
     "cds_service.strict_json",
     "cds_service.store.database",
+    "cds_service.store.watched",
     "cds_service.store.audit",
     "cds_service.store.counts",
     "cds_service.store.tokens",
@@ -61,6 +70,8 @@ ORDER = [
     "cds_content.plan.activities",
     "cds_content.plan.holds",
     "cds_service.advice",
+    "cds_service.metrics",
+    "cds_service.web.observed",
     "cds_content.plan.fhirpath",
     "cds_service.store.recorded",
     "cds_content.plan.actions",
@@ -81,6 +92,7 @@ ORDER = [
     "cds_service.cards",
     "cds_service.care_plan",
     "cds_content.files",
+    "cds_service.reload",
     "cds_content.form",
     "cds_content.reach",
     "cds_content.wording",
@@ -91,7 +103,10 @@ ORDER = [
     "cds_service.feedback",
     "cds_service.clients",
     "cds_service.config",
+    "cds_service.unsafe",
     "cds_service.ehr",
+    "cds_service.breaker",
+    "cds_service.partners",
     "cds_service.keys",
     "cds_service.auth",
     "cds_service.fetch",
@@ -106,9 +121,15 @@ ORDER = [
     "cds_service.contract",
     "cds_service.web.deployment",
     "cds_service.web.call",
+    "cds_service.web.authorization",
     "cds_service.web.refusals",
     "cds_service.web",
+    "cds_service.framing",
+    "cds_service.selftest",
+    "cds_service.connections",
     "cds_service.web.asker",
+    "cds_service.web.operations",
+    "cds_service.server",
     "cds_service.web.exchange",
     "cds_service.web.report",
     "cds_service.web.apply",
@@ -132,6 +153,8 @@ ORDER = [
     "cds_service.cli",
 ]
 PURE = (
+    "cds_service.scopes",
+    "cds_service.bases",
     "cds_service.answers",
     "cds_service.findings",
     "cds_service.responses",

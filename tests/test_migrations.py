@@ -33,7 +33,9 @@ from cds_service.store.tables import metadata
 from tests.earlier_tables import FIRST, SECOND
 from tests.store_samples import ACT, CARD, ENTRY, NOW, ROW, SERVICE, SUGGESTION, card, kept, opened
 
-REVISIONS = ["0001", "0002", "0003"]
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
+REVISIONS = ["0001", "0002", "0003", "0004"]
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 OF_FIRST: dict[str, Any] = {
     "at": AT,

@@ -18,6 +18,8 @@ from tests.samples import CALM, FORM, call, patient, response
 from tests.test_commands import COMMAND, environment
 from tests.wire import cards_of, send, serving
 
+pytestmark = pytest.mark.timeless  # another process does the work
+
 NOW = datetime.now(UTC)
 KEY = "0123456789abcdef" * 2
 ALARM = CALM | {"rf-saddle": "new"}

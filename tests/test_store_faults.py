@@ -42,6 +42,8 @@ from cds_service.store.lifetimes import Keep
 from tests.postgres import Cluster, Database
 from tests.store_samples import ACT, CARD, ENTRY, NOW, PATIENT, ROW, SERVICE, act, card, kept, opened, received
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 OTHER_CARD = CARD.replace("3f", "4f")
 Call = Callable[[Engine], Any]
 WRITES: dict[str, Call] = {

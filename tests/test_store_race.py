@@ -27,6 +27,8 @@ from cds_service.store import (
 from tests.postgres import BOTH, Database
 from tests.store_samples import ACT, ENTRY, NOW, ROW, act, card, kept, opened, received
 
+pytestmark = pytest.mark.timeless  # another process does the work
+
 PROCESSES = 4
 TIMES = 10
 UNTIL = NOW + timedelta(minutes=5)

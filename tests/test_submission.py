@@ -392,7 +392,7 @@ def test_there_is_one_fault_for_each_mistake_and_those_that_refuse_come_first(sc
 
 @pytest.mark.requirement("R-14")
 def test_a_body_with_very_many_faults_is_answered_with_the_first(screening: Screening) -> None:
-    body = sound(item=[{"linkId": "x"}] * 1_000)
+    body = sound(item=[{"linkId": "x"}] * 450)
     given = found(screening, body)
     assert len(given) == 101
     assert given[-1] == (0, "more-faults", "QuestionnaireResponse")

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from cds_content.screening import Screening
 from cds_service.store import events, open_store
 from tests.fhir_rules import valid
+from tests.loglines import heard
 from tests.samples import BASE, FORM, ago, bundle, call
 from tests.test_submission import NAME, option, sound
 from tests.wire import ABSENT, changed, refusal_of, send, serving
@@ -143,8 +144,9 @@ def test_an_urgent_response_is_named_whatever_prefer_says(
     assert first["severity"] == "warning"
     assert (first["details"]["coding"][0]["system"], first["details"]["coding"][0]["code"]) == (DISPOSITIONS, named)
     assert first["details"]["text"].lower().startswith("doctor")
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line == f"QuestionnaireResponse/{answer.headers['Location'].split('/')[-3]} of development: {named}"
+    (line,) = heard(caplog)
+    assert (line["level"], line["event"], line["client"]) == ("warning", "response stored", "development")
+    assert (line["id"], line["disposition"]) == (answer.headers["Location"].split("/")[-3], named)
 
 
 @pytest.mark.parametrize("answers", [{}, {"age": 121}, {"rf-other": ["weight-loss"]}], ids=["calm", "unclear", "soon"])
@@ -296,7 +298,7 @@ def test_what_was_not_stored_because_another_is_there_is_told_with_the_alarms_of
     answer = submit(ehr, sound(ALARM, **identified("changed")), If_None_Exist=condition, Prefer="return=minimal")
     assert answer.status_code == 200
     assert {*codes(answer)} == {"emergency-now", "doctor-same-day", "duplicate"}
-    assert caplog.records[-1].getMessage().endswith("not stored: emergency-now")
+    assert heard(caplog, "kept, another not stored")[-1]["disposition"] == "emergency-now"
     calm = submit(ehr, sound(**identified("changed")), If_None_Exist=condition, Prefer="return=representation")
     assert codes(calm) == ["doctor-same-day", "duplicate"]
 
@@ -430,10 +432,11 @@ def test_the_log_says_who_when_and_which_and_no_answer(ehr: FlaskClient, caplog:
         submit(ehr, {NAME: NAME})
         ehr.get(URL, query_string={"patient": NAME})
         ehr.delete(resource(path))
-    said = "\n".join(record.getMessage() for record in caplog.records)
-    assert NAME not in said
-    assert "rf-" not in said
-    assert f"QuestionnaireResponse/{resource(path).rpartition('/')[2]} of development: emergency-now" in said
+    assert NAME not in caplog.text
+    assert "rf-" not in caplog.text
+    line = heard(caplog, "response stored")[0]
+    assert (line["client"], line["disposition"]) == ("development", "emergency-now")
+    assert line["id"] == resource(path).rpartition("/")[2]
 
 
 @pytest.mark.requirement("S-14")
