@@ -31,7 +31,7 @@ from cds_content.screening import Screening
 from cds_service.auth import LEEWAY, Identify, authenticator
 from cds_service.clients import Client
 from cds_service.errors import NotAuthenticated
-from cds_service.keys import UnusableSet, usable
+from cds_service.jwks import UnusableSet, usable
 from cds_service.store import first_use, open_store, seen_tokens
 from cds_service.store.database import digest
 from tests.attack import FULL, tell, times

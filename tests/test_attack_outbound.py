@@ -1,11 +1,13 @@
 """Attacks by way of whom we call: addresses that are none of ours, and servers that do all they can to hold us."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -19,8 +21,9 @@ from waitress.server import create_server
 from cds_content.screening import Screening
 from cds_service import breaker
 from cds_service.clients import DEVELOPMENT, Client
+from cds_service.partners import ALL_CALLS, CALLS, together
 from cds_service.web import Deployment, create_app
-from tests.attack import tell, times
+from tests.attack import FULL, tell, times
 from tests.conftest import SERVICE, topics
 from tests.ehr import BUDGET, ENDLESS, Ehr, Hospital, Serve, connections, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
@@ -228,7 +231,12 @@ def _edited(draw: st.DrawFn, base: str) -> str:
     return text
 
 
-@settings(max_examples=times(50, 2000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=times(50, 2000),
+    derandomize=not FULL,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_whatever_is_not_exactly_a_base_is_not_asked(ehr: Ehr, serve: Serve, data: st.DataObject) -> None:
     hospital = _one_hospital(ehr)
@@ -324,9 +332,22 @@ def _listening(app: Flask) -> Iterator[str]:
 
 
 def test_calls_that_ask_nobody_are_answered_while_others_wait_for_a_server_that_hangs(
-    ehr: Ehr, screening: Screening, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ehr: Ehr, screening: Screening, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers all but Conditions, so that its circuit stays closed: places alone keep threads free."""
+    inside, seen, alone = Counter[str](), Counter[str](), Lock()
+
+    def counted(base: str, *rest: Any) -> None:
+        with alone:
+            inside[base] += 1
+            seen[base], seen["all"] = max(seen[base], inside[base]), max(seen["all"], inside.total())
+        try:
+            together(base, *rest)
+        finally:
+            with alone:
+                inside[base] -= 1
+
+    monkeypatch.setattr("cds_service.fetch.together", counted)
     hanging = [ehr.hospital(patient(), response(CALM), mode="Condition.silent") for _ in range(3)]
     bases = tuple(one.base for one in hanging)
     clients = {DEVELOPMENT: Client(fhir_servers=bases, private_addresses=True, calls_per_second=10_000)}
@@ -356,6 +377,8 @@ def test_calls_that_ask_nobody_are_answered_while_others_wait_for_a_server_that_
 
     assert set(statuses) == {200}
     assert answered <= {200, 412}
+    assert 0 < seen.pop("all") <= ALL_CALLS < THREADS
+    assert max(seen.values()) <= CALLS
     tell("prefetch-only calls alone", **_figures(undisturbed))
     tell("prefetch-only calls beside 24 callers of servers that hang", **_figures(beside))
     tell("the callers of servers that hang", **_figures(held))

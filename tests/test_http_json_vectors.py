@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cds_service import strict_json
 from cds_service.errors import BadRequest
-from tests.attack import tell, times
+from tests.attack import FULL, tell, times
 from tests.test_http_json import ANY_JSON
 
 pytestmark = pytest.mark.timeless  # nothing in it is dated
@@ -311,7 +311,7 @@ ALMOST = st.lists(MARKS | st.binary(max_size=4), max_size=40).map(b"".join)
 
 
 @given(body=ALMOST | st.binary(max_size=200) | st.text(max_size=80).map(str.encode))
-@settings(max_examples=times(500, 20_000), deadline=None)
+@settings(max_examples=times(500, 20_000), derandomize=not FULL, deadline=None)
 def test_any_bytes_are_read_as_every_reader_does_or_refused(body: bytes) -> None:
     read = _read(body)
     if not isinstance(read, BadRequest):
@@ -320,7 +320,7 @@ def test_any_bytes_are_read_as_every_reader_does_or_refused(body: bytes) -> None
 
 
 @given(value=ANY_JSON, place=st.integers(0), byte=st.binary(min_size=0, max_size=2), ascii_only=st.booleans())
-@settings(max_examples=times(500, 20_000), deadline=None)
+@settings(max_examples=times(500, 20_000), derandomize=not FULL, deadline=None)
 def test_json_with_a_byte_changed_is_read_as_every_reader_does_or_refused(
     value: Any, place: int, byte: bytes, ascii_only: bool
 ) -> None:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # One order for all modules: each may import only those before it.
 ORDER = [
+    "cds_service.jwks",
     "cds_service.addresses",
     "cds_service.bases",
     "cds_service.logs",

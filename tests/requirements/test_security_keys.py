@@ -20,7 +20,8 @@ from cds_content.screening import Screening
 from cds_service.auth import authenticator
 from cds_service.clients import Client
 from cds_service.errors import NotAuthenticated, SettingsError, Unavailable
-from cds_service.keys import FRESH, PAUSE, WAITING, Keys, KeySet, Known, UnusableSet, read_ahead, usable
+from cds_service.jwks import Keys, UnusableSet, usable
+from cds_service.keys import FRESH, PAUSE, WAITING, KeySet, Known, read_ahead
 from cds_service.keys import key_set as key_set_of
 from tests.requirements.callers import (
     HOOK,
