@@ -47,7 +47,8 @@ def commands() -> None:
 @commands.command()
 def serve() -> None:
     """Serve on CDS_HOST and CDS_PORT until SIGTERM; SIGHUP reads content, clients and keys again."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    early: list[int] = []  # what is asked for before there is something to reload is done then
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))
     logs.start()
     settings, known = read_settings(), Known()
     service = prepared(settings, known=known)
@@ -60,7 +61,10 @@ def serve() -> None:
         return app
 
     current = Current(create_app(service), renewed)
-    server.serve(current, settings.host, settings.port, current.reload)
+    signal.signal(signal.SIGHUP, lambda *_: current.reload())
+    if early:
+        current.reload()
+    server.serve(current, settings.host, settings.port)
     service.store.dispose()
 
 

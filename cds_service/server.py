@@ -1,4 +1,4 @@
-"""The HTTP server: waitress in one process, which keeps answering under slow sockets, drains, and reloads when told.
+"""The HTTP server: waitress in one process, which keeps answering under slow sockets, and drains when told to stop.
 
 Decided by measurement: benchmarks/servers.py. More processes stand behind a proxy: docs/deployment.md.
 """
@@ -7,7 +7,6 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
@@ -20,23 +19,23 @@ _FILES = 4096  # that this process may open, where the system lets it
 PATIENT = Patience()
 
 
-def serve(app: Any, host: str, port: int, reload: Callable[[], object], patience: Patience = PATIENT) -> None:
-    """Answers calls until SIGTERM or SIGINT, and then until all that has come in is answered; SIGHUP calls `reload`.
+def serve(app: Any, host: str, port: int, patience: Patience = PATIENT) -> None:
+    """Answers calls until SIGTERM or SIGINT, and then until all that has come in is answered.
 
-    `app` is a WSGI application; `reload` must return at once. Raises SettingsError where nobody can listen there.
+    `app` is a WSGI application. Raises SettingsError where nobody can listen there.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # busy threads are no news
     try:
         listeners = listen(app, host, port, patience, _connections())
     except OSError:
         raise SettingsError("CDS_PORT: cannot listen there; write a port that is free") from None
-    stopping = _told_to_stop(listeners[0], reload)
+    stopping = _told_to_stop(listeners[0])
     while not stopping:
         _turn(listeners)
     _drain(listeners, patience)
 
 
-def _told_to_stop(listener: Listener, reload: Callable[[], object]) -> list[int]:
+def _told_to_stop(listener: Listener) -> list[int]:
     """Becomes non-empty when a signal says to stop; the loop is woken then."""
     told: list[int] = []
 
@@ -46,7 +45,6 @@ def _told_to_stop(listener: Listener, reload: Callable[[], object]) -> list[int]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda *_: reload())
     return told
 
 

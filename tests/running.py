@@ -115,7 +115,7 @@ def serve(patience: dict[str, float]) -> None:
     logs.start()
     settings = read_settings()
     app = create_app(prepared(settings))
-    server.serve(app, settings.host, settings.port, lambda: None, Patience(**patience))
+    server.serve(app, settings.host, settings.port, Patience(**patience))
 
 
 if __name__ == "__main__":
