@@ -74,9 +74,19 @@ class Offer(Card):
 Dispositions = RootModel[dict[str, Disposition]]
 
 
+class SmartLink(Table):
+    """How a link is written for an EHR that can launch our app: {public} and {questionnaire} are filled in."""
+
+    label: Text
+    url: str = Field(pattern=r"^\{public\}/[^{}]*\{questionnaire\}[^{}]*$")
+
+
 class Link(Table):
+    """A link of a card; `smart` takes its place where the client can launch a SMART app."""
+
     label: Text
     url: str
+    smart: SmartLink | None = None
 
 
 class Resource(Table):
@@ -151,11 +161,12 @@ class Texts(Table):
 
 
 class Words(Table):
-    """Words that the cards of every screening share; each of these names is needed."""
+    """Words that the cards and forms of every screening share; each of these names is needed."""
 
     who: Annotated[dict[str, Text], _exactly("Patient RelatedPerson Practitioner PractitionerRole unknown")]
     response: Annotated[dict[str, Text], _exactly("filled-in filled-in-status no-date answers superseded note")]
     doubt: Annotated[dict[str, Text], _exactly(DOUBTS)]
+    form: Annotated[dict[str, Text], _exactly("notice emergency nobody-reads sent next-title next worse")]
 
 
 class Service(Table):

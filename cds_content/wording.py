@@ -87,6 +87,7 @@ def _plain(screening: Screening) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield from (("signed", shared.signed), ("unsigned", shared.unsigned), ("denied", shared.denied))
     yield from ((f"text.{name}", text) for name, text in shared.text.items())
     yield from ((f"link.{name}", link.label) for name, link in shared.link.items())
+    yield from ((f"link.{name}.smart", link.smart.label) for name, link in shared.link.items() if link.smart)
     yield from ((f"resource.{name}", resource.action) for name, resource in shared.resource.items())
 
 

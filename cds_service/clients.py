@@ -5,7 +5,8 @@ A client is known by the issuer of its JWT. In development mode nobody is authen
 Clients".
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -21,6 +22,9 @@ from cds_service.scopes import PATTERN as SCOPE_PATTERN
 from cds_service.scopes import read_scopes
 
 DEVELOPMENT = "development"
+FORM_CLIENT = "screening-form"  # the client id of the form in development mode
+DEFAULT_SCOPE = "openid fhirUser patient/Patient.r patient/QuestionnaireResponse.c"
+_WRITES = re.compile(r"(patient|user)/(QuestionnaireResponse|\*)\.(cr?u?d?s?|write|\*)(\?.*)?")
 Role = Literal["client", "auditor", "operator"]
 
 
@@ -37,7 +41,18 @@ def _scope(text: str) -> str:
 
 Language = Annotated[str, AfterValidator(_language), Field(json_schema_extra={"enum": ["", *LANGUAGES]})]
 Base = Annotated[str, AfterValidator(plain), Field(json_schema_extra={"pattern": BASE_PATTERN})]
+Scopes = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$")]  # RFC 6749, 3.3
 Scope = Annotated[str, AfterValidator(_scope), Field(json_schema_extra={"pattern": SCOPE_PATTERN})]
+
+
+class Smart(Table):
+    """How the form is opened from this EHR, as a public SMART app. Source: SMART App Launch 2.2."""
+
+    model_config = ConfigDict(validate_by_name=True)
+    client_id: str = Field(pattern=r"^[\x20-\x7e]{1,255}$")  # under which this EHR knows the form
+    authorization: tuple[Base, ...] = ()  # where its authorization server may stand, beside the origin of the base
+    scope: Scopes = f"launch {DEFAULT_SCOPE}"  # a launch from outside the EHR asks launch/patient instead of launch
+    audience: str = ""  # the `aud` that it wants; empty: the base of the FHIR server
 
 
 class Client(Table):
@@ -67,9 +82,11 @@ class Client(Table):
     action_selection_behavior: bool = False
     orders: Mapping[str, tuple[NamedCode, ...]] = {}
     other_reasons: tuple[Coding, ...] = ()
+    smart: Smart | None = None  # None: the form is not opened from this EHR, and its cards lead to the FHIR resource
 
 
-EVERYTHING = Client(roles=frozenset(get_args(Role)))  # the client of development mode, unless clients.toml names it
+# The client of development mode, unless clients.toml names it.
+EVERYTHING = Client(roles=frozenset(get_args(Role)), smart=Smart(client_id=FORM_CLIENT))
 Clients = RootModel[dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], Client]]
 
 
@@ -88,11 +105,32 @@ def read_clients(path: Path | None) -> dict[str, Client]:
             files.wrong(path, name, "has a jwks and no issuer; write the iss of the tokens that it signs")
         if client.scopes and not client.issuer:
             files.wrong(path, f"{name}.scopes", "has no issuer to ask for them; write issuer and jwks, or no scopes")
+        for place, wrong in _not_launchable(client):
+            files.wrong(path, f"{name}.smart{place}", wrong)
         if client.issuer and issuers.count(client.issuer) > 1:
             files.wrong(path, f"{name}.issuer", "is also that of another client; write one issuer per client")
     if files.mistakes:
         raise SettingsError("\n".join(f"CDS_CLIENTS: {mistake}" for mistake in files.mistakes))
     return {DEVELOPMENT: EVERYTHING} | clients
+
+
+def _not_launchable(client: Client) -> Iterator[tuple[str, str]]:
+    """What keeps the form from being opened from this EHR: the place within its table `smart`, and what to write."""
+    if client.smart is None:
+        return
+    if not client.fhir_servers:
+        yield "", "has no FHIR server that the form can be opened from; write fhir-servers, or no table smart"
+    if any(not one.startswith("https://") for one in client.smart.authorization):
+        yield ".authorization", "is not https; write the https address of the authorization server"
+    if not {"launch", "launch/patient"} & set(client.smart.scope.split()):
+        yield ".scope", "asks for no patient; write launch among the scopes"
+    if not writes_responses(client.smart.scope):
+        yield ".scope", "does not let the form write; write patient/QuestionnaireResponse.c among the scopes"
+
+
+def writes_responses(scope: str) -> bool:
+    """Whether these SMART scopes let the form give its response to the EHR."""
+    return any(_WRITES.fullmatch(one) for one in scope.split())
 
 
 def clients_schema() -> Json:

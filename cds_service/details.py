@@ -18,7 +18,7 @@ class Call:
     """For whom, by whom, when; `public` is this service's address and `new_uuid` gives a fresh lower-case UUID.
 
     Patient and user may be unknown to our own hook. `gp` when the reader is the GP; `choices` when the client knows
-    actionSelectionBehavior.
+    actionSelectionBehavior, `smart` when it can launch a SMART app.
     """
 
     patient: str | None
@@ -30,6 +30,7 @@ class Call:
     new_uuid: Callable[[], str]
     gp: bool = False
     choices: bool = False
+    smart: bool = False
 
     @property
     def by_patient(self) -> bool:

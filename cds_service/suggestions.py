@@ -5,12 +5,14 @@ Source: CDS Hooks 2.0.1 and 3.0 ballot, "Suggestion", "Action", "Link", "System 
 
 from collections.abc import Sequence
 from datetime import UTC
+from urllib.parse import quote
 
 from cds_content.card_shapes import Card, Link, Suggestion
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_content.templates import fill
 from cds_content.translations import displays
+from cds_service import strict_json
 from cds_service.advice import Advice, Fired, says
 from cds_service.details import Call, places
 from cds_service.orders import Order
@@ -32,7 +34,7 @@ def actions(
         "suggestions": [_suggestion(screening, one, filled, call) for one in shown],
         "selectionBehavior": "at-most-one" if shown else "",
         "overrideReasons": [coding(screening, "override-reasons", code, call.language) for code in reasons],
-        "links": [_link(screening.texts.link[name], call) for name in dict.fromkeys(card.links)],
+        "links": [_link(screening, screening.texts.link[name], call) for name in dict.fromkeys(card.links)],
     }
     return {name: value for name, value in members.items() if value}
 
@@ -73,8 +75,15 @@ def _suggestion(screening: Screening, suggestion: Suggestion, filled: Json, call
     return {"label": suggestion.label[call.language], "uuid": call.new_uuid(), "actions": created} | choice
 
 
-def _link(link: Link, call: Call) -> Json:
-    return {"label": link.label[call.language], "url": link.url.replace("{public}", call.public), "type": "absolute"}
+def _link(screening: Screening, link: Link, call: Call) -> Json:
+    """Where our app can be launched, its link; the form stands in its URL, too, for EHRs that lose an appContext."""
+    smart = link.smart if call.smart else None
+    label, url = (smart or link).label[call.language], (smart or link).url.replace("{public}", call.public)
+    if not smart:
+        return {"label": label, "url": url, "type": "absolute"}
+    context = strict_json.write({"questionnaire": screening.canonical}).decode()
+    named = url.replace("{questionnaire}", quote(screening.canonical, safe=""))
+    return {"label": label, "url": named, "type": "smart", "appContext": context}
 
 
 def _create(screening: Screening, name: str, priority: str, places: Json, language: str) -> Json:

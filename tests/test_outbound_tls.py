@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cds_service import ehr
+from cds_service import lines
 from cds_service.ehr import Unanswered, fetch, get
 from tests.ehr import BUDGET
 
@@ -82,9 +82,9 @@ def _trusted(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "authority.pem"
     path.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    ehr._trusted.cache_clear()
+    lines.trusted.cache_clear()
     yield
-    ehr._trusted.cache_clear()
+    lines.trusted.cache_clear()
 
 
 @pytest.fixture(autouse=True, name="names")
@@ -204,7 +204,7 @@ def test_no_other_variable_of_this_machine_makes_it_trusted(
     ours = tmp_path / "authority.pem"
     ours.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
     monkeypatch.setenv(variable, "0" if variable.startswith("PYTHON") else str(ours))
-    ehr._trusted.cache_clear()
+    lines.trusted.cache_clear()
 
     with serving(authority.issue(tmp_path, x509.DNSName(NAME))) as told, pytest.raises(Unanswered):
         _ask(NAME, told.port)

@@ -29,7 +29,7 @@ _FORMS: dict[str, dict[str, set[str]]] = {  # the tables and columns of the revi
         "seen_tokens": {"digest", "until"},
     },
 }
-_OURS = ("decisions", "cards", "feedback", "seen_tokens", "responses", "audit_events", "access_tokens")
+_OURS = ("decisions", "cards", "feedback", "seen_tokens", "responses", "audit_events", "access_tokens", "visits")
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

@@ -11,8 +11,18 @@ from cds_service.store.lifetimes import Keep, purge
 from cds_service.store.received import Received, Stored, create, create_unless, delete, of_patient, read, search, update
 from cds_service.store.recorded import decision, issued, record, record_feedback
 from cds_service.store.rights import erase, export, owners
-from cds_service.store.tables import access_tokens, audit_events, cards, decisions, feedback, responses, seen_tokens
+from cds_service.store.tables import (
+    access_tokens,
+    audit_events,
+    cards,
+    decisions,
+    feedback,
+    responses,
+    seen_tokens,
+    visits,
+)
 from cds_service.store.tokens import access, first_use, give_access
+from cds_service.store.visits import forget_visit, keep_visit, sealed_visit
 
 __all__ = [
     "Act",
@@ -34,8 +44,10 @@ __all__ = [
     "export",
     "feedback",
     "first_use",
+    "forget_visit",
     "give_access",
     "issued",
+    "keep_visit",
     "note",
     "of_patient",
     "open_store",
@@ -45,9 +57,11 @@ __all__ = [
     "record",
     "record_feedback",
     "responses",
+    "sealed_visit",
     "search",
     "seen_tokens",
     "transaction",
     "update",
+    "visits",
     "writing",
 ]

@@ -7,14 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, exists, select, tuple_, union
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, delete, exists, select, tuple_, union
 
 from cds_service.store.audit import Act, add_events, event_of
 from cds_service.store.database import scrub, writing
-from cds_service.store.tables import access_tokens, audit_events, cards, decisions, feedback, responses, seen_tokens
+from cds_service.store.tables import (
+    access_tokens,
+    audit_events,
+    cards,
+    decisions,
+    feedback,
+    responses,
+    seen_tokens,
+    visits,
+)
 
 BATCH = 500  # rows in one transaction
-_TABLES = ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens")
+_TABLES = ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens", "visits")
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,16 @@ def _events(connection: Connection, limit: datetime, _: datetime) -> Removed:
 
 
 def _tokens(connection: Connection, limit: datetime, _: datetime) -> Removed:
-    return _past(connection, seen_tokens, limit) | _past(connection, access_tokens, limit)
+    """With the visits of the form, which hold one each."""
+    keys = (seen_tokens.c.digest, access_tokens.c.digest, visits.c.id)
+    removed = [_past(connection, key, limit) for key in keys]
+    return {table: count for one in removed for table, count in one.items()}
 
 
-def _past(connection: Connection, table: Table, limit: datetime) -> Removed:
-    found = connection.execute(select(table.c.digest).where(table.c.until < limit).limit(BATCH)).all()
-    return _removed(connection, table, table.c.digest.in_([row.digest for row in found]), found)
+def _past(connection: Connection, key: Column[str], limit: datetime) -> Removed:
+    table = key.table
+    found = connection.execute(select(key).where(table.c.until < limit).limit(BATCH)).scalars().all()
+    return _removed(connection, table, key.in_(found), found)
 
 
 def _removed(connection: Connection, table: Table, which: ColumnElement[bool], found: object) -> Removed:

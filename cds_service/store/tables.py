@@ -107,6 +107,13 @@ access_tokens = Table(
     *_words("client", "scopes"),
     Column("until", Moment, nullable=False, index=True),
 )
+visits = Table(  # of the form: begun and not yet ended
+    "visits",
+    metadata,
+    Column("id", Words, primary_key=True),
+    *_words("sealed"),  # under a key that only the browser's cookie holds
+    Column("until", Moment, nullable=False, index=True),
+)
 responses = Table(  # one row for each version of a QuestionnaireResponse
     "responses",
     metadata,

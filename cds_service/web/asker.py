@@ -30,6 +30,7 @@ def asker(
         new_uuid=service.new_uuid,
         gp=who.client.reader == "gp",
         choices=who.client.action_selection_behavior,
+        smart=service.development or who.client.smart is not None,
     )
     return Asker(who.client, call, lambda: of_patient(service.store, who.owner, hashed, MOST + 1), server)
 

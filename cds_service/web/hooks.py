@@ -44,6 +44,7 @@ def routes(service: Deployment) -> Blueprint:
             new_uuid=service.new_uuid,
             gp=who.client.reader == "gp",
             choices=who.client.action_selection_behavior,
+            smart=service.development or who.client.smart is not None,
         )
         patient = hash_patient(service, who.owner, about.patient_id) if about.patient_id else ""
         submitted = partial(of_patient, service.store, who.owner, patient, MOST + 1) if patient else tuple

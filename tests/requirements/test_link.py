@@ -57,8 +57,8 @@ def test_every_clinicians_card_links_to_the_form_and_the_form_is_there(
     addresses = {link["url"] for card in clinicians_cards for link in card["links"]}
     ours = {url for url in addresses if url.startswith("http://127.0.0.1:8080/")}
     assert all(ours & {link["url"] for link in card["links"]} for card in clinicians_cards)
-    for url in ours:
-        assert client.get(url.removeprefix("http://127.0.0.1:8080")).status_code == 200
+    for url in ours:  # a SMART link of which no EHR says whose it is leads on to the form
+        assert client.get(url.removeprefix("http://127.0.0.1:8080")).status_code in (200, 303)
 
 
 @pytest.mark.requirement("LINK-6")
