@@ -1,11 +1,16 @@
-"""The whole screening on one page, side by side in both languages, for a clinician to read and sign."""
+"""The whole screening on one page, side by side in both languages, for a clinician to read and sign.
 
+This is the page as Markdown, beside the content; cds_service.web.review shows the same as HTML, with the same readings.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from cds_content.screening import Question, Screening
-from cds_content.shapes import Condition, Finding, Statement
+from cds_content.shapes import LANGUAGES, Condition, Finding, Statement, Text
 from cds_content.translations import displays, texts
 
 
@@ -20,28 +25,69 @@ def review_page(screening: Screening) -> str:
         form=form,
         items=form["item"],
         text=lambda parent, name: texts(parent, name, form["language"]),
-        topics=displays(screening.resources, f"{screening.name}-dispositions"),
-        reasons=displays(screening.resources, f"{screening.name}-override-reasons"),
-        meaning=_meaning,
-        order=_order,
+        topics=topics(screening),
+        shared=list(shared_texts(screening)),
+        meaning=lambda question, code: ", ".join(counts_as(question, code)),
+        order=rising,
         rule=_rule,
         condition=_words,
         sources=lambda finding: "; ".join(references[name].label["en"] for name in finding.beyond),
-        numbers=lambda names: ", ".join(sorted(names, key=lambda name: int(name[1:]))),
+        numbers=lambda names: ", ".join(by_number(names)),
         cell=lambda text: text.replace("\n", "<br>"),
         carried=_carried,
     )
 
 
-def _meaning(question: Question, code: str) -> str:
+def topics(screening: Screening) -> dict[str, dict[str, str]]:
+    """What each card can be about, dispositions first: code → name in each language."""
+    return displays(screening.resources, f"{screening.name}-dispositions")
+
+
+def shared_texts(screening: Screening) -> Iterator[tuple[str, Text]]:
+    """(name, text) of all that several cards or the form share, so that no text is left unread."""
+    shared = screening.texts
+    yield from shared.text.items()
+    yield from (("closing", {"nl": part.nl, "en": part.en}) for part in shared.closing)
+    yield "offer of the form", shared.offer.summary
+    yield from (("offer of the form", {"nl": part.nl, "en": part.en}) for part in shared.offer.detail)
+    yield from (("offer of the form: suggestion", one.label) for one in shared.offer.suggestion)
+    named = {"source": shared.source, "signed": shared.signed, "unsigned": shared.unsigned, "denied": shared.denied}
+    yield from named.items()
+    yield from ((f"link: {name}", link.label) for name, link in shared.link.items())
+    yield from ((f"link: {name}, smart", link.smart.label) for name, link in shared.link.items() if link.smart)
+    for name, resource in shared.resource.items():
+        yield f"action: {name}", resource.action
+        yield from ((f"in {name}", text) for text in _said(resource.body))
+    for group, words in screening.words:
+        yield from ((f"{group}: {name}", text) for name, text in words.items())
+    reasons = displays(screening.resources, f"{screening.name}-override-reasons")
+    yield from ((f"override reason: {code}", text) for code, text in reasons.items())
+
+
+def counts_as(question: Question, code: str) -> tuple[str, ...]:
+    """What an answer means: one or more of "safe", "not known", "out of scope"; else "alarm or reason"."""
     item = question.item
     kinds = {"safe": item.safe, "not known": item.not_known, "out of scope": item.out_of_scope}
-    return ", ".join(kind for kind, codes in kinds.items() if code in codes) or "alarm or reason"
+    return tuple(kind for kind, codes in kinds.items() if code in codes) or ("alarm or reason",)
 
 
-def _order(question: Question) -> str:
+def rising(question: Question) -> str:
+    """The answers in rising alarm."""
     ranks = [[rank] if isinstance(rank, str) else rank for rank in question.item.order]
     return " < ".join(" = ".join(rank) for rank in ranks)
+
+
+def by_number(names: frozenset[str] | tuple[str, ...]) -> list[str]:
+    """Statements in the order of the sheet: S9 before S10."""
+    return sorted(names, key=lambda name: int(name[1:]))
+
+
+def _said(value: Any) -> Iterator[Text]:
+    """Every text in the body of a resource."""
+    if isinstance(value, dict) and set(value) == set(LANGUAGES):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _said(part)
 
 
 def _rule(finding: Finding) -> str:

@@ -471,13 +471,19 @@ def test_a_card_is_drawn_as_high_as_it_counts(page: str) -> None:
     ]
 
 
-def test_the_page_needs_no_script_and_nothing_from_elsewhere(screening: Screening, tmp_path: Path) -> None:
-    with serving(screening, tmp_path) as client:
-        answer = client.get("/report")
+def test_the_page_is_drawn_without_a_script_or_style_in_it(page: str) -> None:
+    assert not re.search(r"<script>|<style|\bstyle=|\bon\w+=|url\(|https?:", page)
+    assert re.findall(r'<(?:link|script|img)[^>]+(?:src|href)="(?!/static/|/bootstrap/static/)', page) == []
+
+
+def test_the_page_is_english_within_a_frame_in_the_language_of_its_reader(client: FlaskClient) -> None:
+    reader = client.application.test_client(use_cookies=False)
+    answer = reader.get("/report", headers={"Accept-Language": "nl"})
 
     assert answer.mimetype == "text/html"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert not re.search(r"<script|\bstyle=|\bon\w+=|src=|href=|url\(", answer.text)
+    assert '<html lang="nl">' in answer.text
+    assert re.search(r'<div lang="en">\s*<h1>Report', answer.text)
+    assert answer.headers["Content-Language"] == "en"
 
 
 @pytest.mark.parametrize("roles", [set(), {"client"}, {"auditor"}, {"client", "auditor"}], ids=str)

@@ -30,6 +30,7 @@ RULES = {
     "secret-compared",
     "server-of-the-framework",
     "sql-from-text",
+    "style-or-script-in-a-page",
     "traceback-written",
     "value-not-escaped",
     "weak-hash",

@@ -9,6 +9,7 @@ from cds_service.web.call import FHIR_JSON, Caller, answer, body, caller, hash_p
 from cds_service.web.deployment import Deployment
 from cds_service.web.headers import offer_methods, secure
 from cds_service.web.observed import observe
+from cds_service.web.pages import prepare
 from cds_service.web.refusals import MAX_BODY, refuse_as_outcomes
 
 __all__ = [
@@ -30,9 +31,10 @@ def create_app(service: Deployment) -> Flask:
     """The WSGI application."""
     from cds_service.web.routes import routes  # they import what stands in this module
 
-    app = Flask("cds_service", static_folder=None)
+    app = Flask("cds_service")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # what has no length is cut there; so it is seen to be too long
     app.url_map.strict_slashes, app.url_map.merge_slashes = False, False
+    prepare(app, service)
     offer_methods(app)
     if service.origins:  # never with credentials: a browser has none of ours to send along
         CORS(

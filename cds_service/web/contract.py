@@ -1,50 +1,43 @@
 """/openapi.json and /contract: what the service offers, for machines and, in the same words, for people."""
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date
 from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response
-from jinja2 import Environment, StrictUndefined
 
 from cds_content.shapes import Json
 from cds_service.contract import Offer, document
 from cds_service.hooks import discovery
 from cds_service.schemas import NOT_BLANK, kind, members
 from cds_service.web import MAX_BODY, Deployment, answer
+from cds_service.web.pages import page
 
-_TEMPLATE = Path(__file__).with_name("contract.html.jinja")
-_STYLE = Path(__file__).with_name("contract.css").read_text("utf-8")
-_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _LIMITS = {"maxLength": "at most {} characters", "minimum": "from {}", "format": "format {}", "pattern": "pattern {}"}
 _BLANK = (r"pattern \S", f"pattern {NOT_BLANK}")
 
 
 def routes(service: Deployment) -> Blueprint:
-    """The OpenAPI document, and the page that renders it. Both are made once a day: their examples hold its date."""
+    """The OpenAPI document, and the page that renders it. Both are made once a day: their examples hold its date.
+
+    No blueprint of pages: clients read the refusals here, and any name may lead to what anybody may read.
+    """
     blueprint = Blueprint("contract", __name__)
 
     @lru_cache(maxsize=1)
-    def made(day: date) -> tuple[Json, str]:
-        written = document(_offer(service, day))
-        return written, page(written, list(_services(service)))
+    def made(day: date) -> Json:
+        return document(_offer(service, day))
 
     @blueprint.get("/openapi.json")
     def contract() -> Response:
-        return answer(made(service.now().astimezone(UTC).date())[0], spoken="en")
+        return answer(made(service.now().astimezone(UTC).date()), spoken="en")
 
     @blueprint.get("/contract")
     def read() -> Response:
-        html = made(service.now().astimezone(UTC).date())[1]
-        headers = {"Content-Language": "en", "Content-Security-Policy": _POLICY}
-        return Response(html, headers=headers, content_type="text/html; charset=utf-8")
+        return _page(made(service.now().astimezone(UTC).date()), list(_services(service)))
 
     return blueprint
 
@@ -57,14 +50,6 @@ class Row:
     shape: list[tuple[str, str]]
     needed: bool
     words: str
-
-
-def page(document: Json, services: list[Json]) -> str:
-    """The document as HTML: no scripts, nothing from elsewhere, and no markup that comes from a text."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(rows=rows, shape=shape, named=named, tried=_tried, written=_written)
-    template = environment.from_string(_TEMPLATE.read_text("utf-8"))
-    return template.render(document=document, components=document["components"], services=services, style=_STYLE)
 
 
 def rows(schema: Json, place: str = "") -> Iterator[Row]:
@@ -94,6 +79,16 @@ def shape(schema: Json) -> Iterator[tuple[str, str]]:
 def named(reference: Json) -> str:
     """The name of the component that is referred to."""
     return str(reference["$ref"]).rpartition("/")[2]
+
+
+def _page(document: Json, services: list[Json]) -> Response:
+    """The document as a page: its words are English, whatever the language of the frame around them."""
+    reading: dict[str, Any] = {"rows": rows, "shape": shape, "named": named, "tried": _tried, "written": _written}
+    made = page(
+        "contract.html.jinja", document=document, components=document["components"], services=services, **reading
+    )
+    made.headers["Content-Language"] = "en"
+    return made
 
 
 def _plain(schema: Json) -> str:

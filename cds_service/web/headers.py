@@ -3,7 +3,7 @@
 Source: OWASP REST Security and HTTP Headers cheat sheets; RFC 6797; Fetch, "CORS protocol".
 """
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 _ALWAYS = {
     "Cache-Control": "no-store",
@@ -14,6 +14,7 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _POLICY = "default-src 'none'; frame-ancestors 'none'"  # a page has its own, as strict but for its style
+_STATIC = ("static", "bootstrap.static")  # style and scripts: the same for all
 _TWO_YEARS = 63_072_000  # seconds
 
 
@@ -25,6 +26,8 @@ def secure(app: Flask, public: str) -> None:
     @app.after_request
     def add(response: Response) -> Response:
         response.headers.update(always)
+        if request.endpoint in _STATIC and response.status_code == 200:
+            response.headers["Cache-Control"] = "public, max-age=3600"
         response.headers.setdefault("Content-Security-Policy", _POLICY)
         return _of_its_status(response)
 

@@ -14,7 +14,8 @@ from cds_service import logs, metrics
 
 # A caller's own id of a call is taken where it is no number of a patient: a UUID, or the id of a trace (16 bytes).
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_QUIET = ("/health/live", "/health/ready", "/metrics")  # asked every few seconds; only their refusals are in the log
+_STATIC = ("/static/<path:filename>", "/bootstrap/static/<path:filename>")
+_QUIET = ("/health/live", "/health/ready", "/metrics", *_STATIC)  # asked again and again; only refusals are in the log
 log = logs.get()
 
 

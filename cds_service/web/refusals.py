@@ -1,4 +1,4 @@
-"""Every refusal over HTTP: an OperationOutcome, whatever went wrong, without a word of what was sent."""
+"""Every refusal over HTTP: an OperationOutcome, or a page for people, without a word of what was sent."""
 
 import orjson
 from flask import Flask, Response, g
@@ -9,6 +9,7 @@ from cds_service import logs
 from cds_service.errors import NotAuthenticated, ServiceError, TooManyCalls, Unprocessable
 from cds_service.strict_json import MAX_BYTES
 from cds_service.web.call import FHIR_JSON
+from cds_service.web.pages import is_page, refusal
 
 MAX_BODY = MAX_BYTES
 _REFUSED = {
@@ -58,5 +59,7 @@ def _issue(code: str, text: str) -> Json:
 
 
 def _outcome(status: int, issues: list[Json]) -> Response:
+    if is_page():
+        return refusal(status, issues[0]["diagnostics"])
     outcome = {"resourceType": "OperationOutcome", "issue": issues}
     return Response(orjson.dumps(outcome), status, content_type=FHIR_JSON)
