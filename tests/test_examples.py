@@ -1,50 +1,93 @@
-"""The requests in examples/ are valid, work on any day, and show what their names say, in both languages."""
+"""The page of the scenario library and its downloads, in both languages; development mode only."""
 
-from typing import Any
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import ROOT, topics
-from tests.wire import cards_of, obeys
+from cds_content.loading import load
+from cds_service.scenarios import Scenario, scenarios
+from tests.conftest import ROOT
+from tests.wire import obeys, refusal_of, serving
 
-OWN = "example.lowbackpain.questionnaire-response"
+LIBRARY = scenarios(ROOT / "examples")
+WELL_FORMED = [one for one in LIBRARY if one.status == 200]
 
-# Each row: the request, its hook, the topics of its cards and their indicators, why.
-EXAMPLES: list[tuple[str, str, list[str], list[str], str]] = [
-    ("new-bladder-problems", "patient-view", ["emergency-now"], ["critical"], "R01: new bladder problems"),
-    ("encounter-for-low-back-pain", "encounter-start", ["form-offer"], ["info"], "known reason, no response yet"),
-    ("lumbar-mri-selected", "order-select", ["imaging"], ["info"], "IMG-1: complete and calm, pain over three months"),
-    ("lumbar-mri-with-alarm", "order-sign", ["imaging"], ["critical"], "IMG-2: as urgent as the alarm, R01"),
-    ("lumbar-mri-without-screening", "order-sign", ["imaging"], ["warning"], "IMG-3: no screening"),
-    ("physiotherapy-with-alarm", "appointment-book", ["emergency-now"], ["critical"], "a doctor first"),
-    ("new-problem-low-back-pain", "problem-list-item-create", ["form-offer"], ["info"], "the new problem is known"),
-    ("response-in-hand", OWN, ["physio-or-doctor"], ["info"], "R30: the pain stays the same"),
-]
+each_scenario = pytest.mark.parametrize("scenario", LIBRARY, ids=[one.name for one in LIBRARY])
+each_well_formed = pytest.mark.parametrize("scenario", WELL_FORMED, ids=[one.name for one in WELL_FORMED])
+each_language = pytest.mark.parametrize("language", ["nl", "en"])
 
 
-def request(client: FlaskClient, name: str) -> Any:
-    answer = client.get(f"/examples/{name}")
-    assert answer.status_code == 200
-    return answer.get_json()
+@each_language
+def test_the_page_shows_every_scenario_with_its_reason_rows_and_command(client: FlaskClient, language: str) -> None:
+    text = client.get(f"/examples?lang={language}").text
+
+    assert f'<html lang="{language}"' in text
+    for one in LIBRARY:
+        section = re.search(rf'<section id="{one.name}".*?</section>', text, re.DOTALL)
+        assert section
+        assert f"/examples/{one.name}/response?lang={language}" in section[0]
+        assert f"/cds-services/{one.service}</code>" in section[0]
+        assert re.findall(r'href="/review/low-back-pain#([^"]+)"', section[0]) == list(one.rows)
 
 
-def test_every_example_is_in_the_table() -> None:
-    assert {row[0] for row in EXAMPLES} == {path.stem for path in (ROOT / "examples").glob("*.json")}
+def test_the_rows_that_the_page_links_to_are_on_the_review_page(client: FlaskClient) -> None:
+    review = client.get("/review/low-back-pain").text
+
+    assert {row for one in LIBRARY for row in one.rows if f'id="{row}"' not in review} == set()
 
 
-@pytest.mark.parametrize("language", ["nl", "en"])
-@pytest.mark.parametrize("row", EXAMPLES, ids=[row[0] for row in EXAMPLES])
-def test_an_example_shows_what_it_says(
-    row: tuple[str, str, list[str], list[str], str], language: str, client: FlaskClient
-) -> None:
-    name, hook, expected, indicators, _ = row
-    body = request(client, name)
-    obeys(body, "request-2.0.1", "request-3.0-ballot")
+def test_the_page_has_one_heading_and_each_anchor_once(client: FlaskClient) -> None:
+    text = client.get("/examples").text
+    anchors = re.findall(r' id="([^"]+)"', text)
 
-    address = f"/cds-services/low-back-pain-{hook.rpartition('.')[2]}"
-    cards = cards_of(client.post(address, json=body, headers={"Accept-Language": language}))
+    assert text.count("<h1") == 1
+    assert len(anchors) == len(set(anchors))
 
-    assert body["hook"] == hook
-    assert topics(cards) == expected
-    assert [card["indicator"] for card in cards] == indicators
+
+@each_well_formed
+def test_a_request_is_a_valid_call_with_its_times_filled_in(scenario: Scenario, client: FlaskClient) -> None:
+    answer = client.get(f"/examples/{scenario.name}")
+
+    assert answer.mimetype == "application/json"
+    assert not re.search(r"\{(now|date|years?)\b", answer.text)
+    obeys(answer.get_json(), "request-2.0.1", "request-3.0-ballot")
+
+
+@each_language
+def test_the_expected_answer_is_in_the_language_asked_for(client: FlaskClient, language: str) -> None:
+    answer = client.get(f"/examples/new-bladder-problems/response?lang={language}")
+    urgent = {"nl": "laat vandaag met spoed een arts beoordelen", "en": "arrange emergency medical assessment today"}
+
+    assert answer.headers["Content-Language"] == language
+    assert urgent[language] in answer.get_json()["cards"][0]["summary"]
+    assert "{public}" not in answer.text
+
+
+def test_the_whole_scenario_is_there_as_it_stands_in_its_file(client: FlaskClient) -> None:
+    told = client.get("/examples/trap-nine-days-old/scenario").get_json()
+
+    assert told["request"]["prefetch"]["responses"]["entry"][0]["resource"]["authored"] == "{now-9d}"
+
+
+def test_a_request_on_another_canonical_base_and_day_follows_both(tmp_path: Path) -> None:
+    (moved,) = load(ROOT, base="https://forms.hospital.example/fhir")
+    day = datetime(2028, 2, 29, 12, tzinfo=UTC)
+    with serving(moved, tmp_path, now=lambda: day) as other:
+        told = other.get("/examples/response-in-hand").get_json()
+
+    response = told["context"]["questionnaireResponse"]
+    assert told["hook"] == "example.hospital.forms.questionnaire-response"
+    assert response["questionnaire"].startswith("https://forms.hospital.example/fhir/Questionnaire/")
+    assert datetime.fromisoformat(response["authored"]) == day - timedelta(hours=2)
+
+
+@pytest.mark.parametrize("path", ["nobody", "nobody/response", "nobody/scenario", "low-back-pain", "..%2fREADME.md"])
+def test_what_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
+    assert client.get(f"/examples/{path}").status_code == 404
+
+
+def test_the_refusal_names_those_that_there_are(client: FlaskClient) -> None:
+    assert "new-bladder-problems" in refusal_of(client.get("/examples/nobody"), 404)
