@@ -27,10 +27,13 @@ WELCOME = """cds-service {version}. Not a certified medical device. Content: {co
   services        {public}/cds-services
   questionnaires  {public}/fhir/Questionnaire
   contract        {public}/contract, {public}/openapi.json
+  content         {public}/review
 """
 DEVELOPMENT = """Development mode: no authentication; never send it the data of patients.
 
-Try it (in Dutch; add -H 'Accept-Language: en' for English):
+  Open {public}/sandbox in a browser: a small EHR with invented patients.
+
+Or, from the command line (in Dutch; add -H 'Accept-Language: en' for English):
 
 curl -s -H 'Content-Type: application/json' -d "$(curl -s {public}/examples/new-bladder-problems)" {public}{try_it}
 """

@@ -1,9 +1,9 @@
 """What the routes work with: content, database, address, clients, and what is switched on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from uuid import uuid4
 
 from sqlalchemy import Engine
@@ -12,9 +12,19 @@ from cds_content.card_shapes import Service
 from cds_content.screening import Screening
 from cds_service.auth import Identify
 from cds_service.clients import DEVELOPMENT, EVERYTHING, Client
+from cds_service.config import HOME
+from cds_service.sandbox import Ehr
+from cds_service.sandbox.trust import identified
+from cds_service.scenarios import Scenario, scenarios
 
 Admit = Callable[[str, int], None]  # owner, calls per second agreed → nothing, or raises TooManyCalls
 Offered = Mapping[str, tuple[Screening, Mapping[str, Service]]]  # id → screening, and its service for each hook
+
+
+@cache
+def library() -> tuple[Scenario, ...]:
+    """The scenario library that comes with the service, read once."""
+    return scenarios(HOME / "examples")
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Deployment:
     patient_key: bytes = b"development"  # of the hash that stands for a patient in the records
     admit: Admit = lambda _owner, _agreed: None
     metrics_token: str = ""
+    scenarios: Callable[[], Sequence[Scenario]] = library  # the patients of the sandbox
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_uuid: Callable[[], str] = lambda: str(uuid4())
 
@@ -55,3 +66,13 @@ class Deployment:
                     _, hooks = found.setdefault(screening.name if self.grouped else id_, (screening, {}))
                     hooks[service.hook] = service
         return found
+
+    @cached_property
+    def ehr(self) -> Ehr:
+        """The mini-EHR of the sandbox, for development mode only."""
+        return Ehr(self.public, self.screenings, self.scenarios, self.now)
+
+    @cached_property
+    def identify_sandbox(self) -> Identify:
+        """Names the mini-EHR by the token of its call, or raises NotAuthenticated."""
+        return identified(self.store, self.public, self.ehr.signer)

@@ -14,11 +14,20 @@ from cds_service.web import (
     extract,
     feedback,
     fhir,
+    form,
+    home,
     hooks,
+    launch,
     operations,
     populate,
     process,
     report,
+    review,
+    sandbox,
+    sandbox_authorization,
+    sandbox_chart,
+    sandbox_compare,
+    sandbox_fhir,
     submissions,
     terminology,
 )
@@ -38,10 +47,17 @@ _ALL = (
     authorization,
     report,
     contract,
+    home,
+    review,
+    launch,
+    form,
 )
+_SANDBOX = (sandbox_fhir, sandbox_authorization, sandbox, sandbox_chart, sandbox_compare)
 
 
 def routes(service: Deployment) -> Iterator[Blueprint]:
-    """The blueprints; the examples are there in development mode only."""
+    """The blueprints; examples and sandbox are there in development mode only."""
     for module in (*_ALL, examples) if service.development else _ALL:
         yield module.routes(service)
+    for part in _SANDBOX if service.development else ():
+        yield part.routes(service, service.ehr)
