@@ -1,7 +1,7 @@
 # Each target is one line; scripts/environment makes .venv and names what is missing on this machine.
 PYTHON ?= python3
 
-.PHONY: help run test attack benchmark lock sbom requirements check fix review clean
+.PHONY: help run test attack benchmark lock sbom requirements screenshots check fix review clean
 
 help: ## show these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,6 +26,9 @@ sbom: ## write dist/sbom.cdx.json: what the service is made of, as locked
 
 requirements: ## run all tests and write the pages of the requirements of CDS Hooks and FHIR
 	@scripts/environment $(PYTHON) test && .venv/bin/pytest tests --write-requirements
+
+screenshots: ## write pictures of the main pages to docs/pictures/
+	@scripts/environment $(PYTHON) test && .venv/bin/python -m tests.browser.pictures docs/pictures
 
 check: ## check the content and clients.toml only
 	@scripts/environment $(PYTHON) && .venv/bin/cds-service check

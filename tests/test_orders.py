@@ -175,7 +175,9 @@ def test_a_scan_without_a_screening_offers_the_form(client: FlaskClient) -> None
 
     (task,) = [action["resource"] for one in card["suggestions"] for action in one["actions"]]
     assert (task["resourceType"], task["status"]) == ("Task", "draft")
-    assert [link["url"] for link in card["links"]] == ["http://127.0.0.1:8080/fhir/Questionnaire/low-back-pain"]
+    assert [link["url"] for link in card["links"]] == [
+        "http://127.0.0.1:8080/form/launch?questionnaire=https%3A%2F%2Flowbackpain.example%2Ffhir%2FQuestionnaire%2Flow-back-pain%7C1.0.0"
+    ]
 
 
 # Each row: why, orders, responses, topics of the cards.

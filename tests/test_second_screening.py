@@ -146,9 +146,9 @@ def test_the_form_is_offered_where_neck_pain_is_on_record(alone: FlaskClient) ->
 
 def test_the_form_that_the_card_links_to_is_published(alone: FlaskClient) -> None:
     (card,) = ask(alone, NECK, call(neck(NECK_ALARM)))
-    for url in (card["source"]["url"], card["links"][0]["url"]):
-        form = alone.get(url.removeprefix("http://127.0.0.1:8080")).get_json()
-        assert (form["resourceType"], form["url"]) == ("Questionnaire", f"{BASE}/Questionnaire/neck-check")
+    form = alone.get(card["source"]["url"].removeprefix("http://127.0.0.1:8080")).get_json()
+    assert (form["resourceType"], form["url"]) == ("Questionnaire", f"{BASE}/Questionnaire/neck-check")
+    assert alone.get(card["links"][0]["url"].removeprefix("http://127.0.0.1:8080")).location == "/form/neck-check"
 
 
 def test_discovery_lists_the_services_of_both(both: FlaskClient) -> None:

@@ -44,7 +44,7 @@ DAY = timedelta(days=1)
 MONTH = timedelta(days=30)
 YEARS = timedelta(days=5 * 365 + 1)  # five years hold one or two leap days
 NOTHING = dict.fromkeys(
-    ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens"), 0
+    ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens", "visits"), 0
 )
 RECORDS = ("decisions", "cards", "feedback", "audit_events")
 
