@@ -32,6 +32,7 @@ SYNTHETIC = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "co
 _LEFT_OUT = {"uuid", "authoredOn", "created", "version", "hash"}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d))?")
 _VERSION = re.compile(r"((?:[Rr]egelset|[Rr]ule set) |\||%7C)\d+\.\d+\.\d+|((?:[Ii]nhoud|[Cc]ontent) )[0-9a-f]{12}\b")
+_AGE = re.compile(r"((?:leeftijd|age) – )\d+(?:–\d+)?")  # of a year of birth: on the last day of a year it is one
 _PUBLIC = "http://127.0.0.1:8080"
 
 
@@ -55,7 +56,7 @@ def text(scenario: Json) -> str:
 def comparable(value: Any) -> Any:
     """An answer without what differs from day to day and from version to version: uuids, dates, versions, hashes.
 
-    {date}, {version} and {public}, the address of the service, stand in texts instead.
+    {date}, {age}, {version} and {public}, the address of the service, stand in texts instead.
     """
     if isinstance(value, dict):
         return {name: comparable(part) for name, part in value.items() if name not in _LEFT_OUT}
@@ -65,7 +66,8 @@ def comparable(value: Any) -> Any:
 
 
 def _steady(text_: str) -> str:
-    return _VERSION.sub(r"\1\2{version}", _DATE.sub("{date}", text_)).replace(_PUBLIC, "{public}")
+    aged = _AGE.sub(r"\1{age}", _DATE.sub("{date}", text_))
+    return _VERSION.sub(r"\1\2{version}", aged).replace(_PUBLIC, "{public}")
 
 
 def answered(client: FlaskClient, service: str, request: Json, language: str) -> tuple[int, Json]:

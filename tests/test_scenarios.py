@@ -274,10 +274,10 @@ def test_what_is_filled_in_leaves_the_scenario_as_it_was() -> None:
 
 
 def test_dates_versions_and_addresses_are_taken_out_of_an_answer() -> None:
-    said = "Ingevuld: 2026-11-13. Regelset 1.0.0, inhoud 2075be80c1e1. http://127.0.0.1:8080/x|1.0.0"
+    said = "leeftijd – 50–51; Ingevuld: 2026-11-13. Regelset 1.0.0, inhoud 2075be80c1e1. http://127.0.0.1:8080/x|1.0.0"
 
     assert comparable({"uuid": "1", "a": [said]}) == {
-        "a": ["Ingevuld: {date}. Regelset {version}, inhoud {version}. {public}/x|{version}"]
+        "a": ["leeftijd – {age}; Ingevuld: {date}. Regelset {version}, inhoud {version}. {public}/x|{version}"]
     }
 
 
