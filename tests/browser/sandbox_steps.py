@@ -21,7 +21,7 @@ def switched(reader: Reader, *names: str) -> None:
     page = reader.open("/sandbox")
     for name in names:
         page.locator(f"#switch-{name}").check()
-    page.locator("#switch").click()
+    press(page.locator("#switch"))
 
 
 def cards(page: Page) -> Locator:
@@ -42,7 +42,7 @@ def problem(page: Page) -> str:
 def emptied(page: Page) -> Page:
     """The record without any response."""
     while (remove := page.locator("[data-remove]")).count():
-        remove.first.click()
+        press(remove.first)
     return page
 
 
@@ -54,3 +54,9 @@ def messages(page: Page, what: str = "hook") -> Locator:
 def unfold(page: Page) -> None:
     """Opens all that is folded away, so that all of it is looked at."""
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+
+
+def press(button: Locator) -> None:
+    """Presses what leads to another page, and waits for that."""
+    with button.page.expect_navigation():
+        button.click()

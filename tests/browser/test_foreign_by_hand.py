@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.reader import Reader, audit
-from tests.browser.sandbox_steps import afresh, cards, chart, messages, problem, unfold
+from tests.browser.sandbox_steps import afresh, cards, chart, messages, press, problem, unfold
 from tests.conftest import ROOT
 from tests.test_commands import free_port, until_it_listens
 
@@ -36,7 +36,7 @@ def stranger(fault: str = "") -> Iterator[str]:
 def _afresh(reader: Reader) -> Iterator[None]:
     yield
     page = reader.open("/sandbox")
-    page.locator("#connect-own").click()
+    press(page.locator("#connect-own"))
     afresh(reader)
 
 
@@ -44,9 +44,9 @@ def connected(reader: Reader, address: str, patient: str) -> Page:
     """The record of the patient, after the first hook at that service."""
     page = reader.open("/sandbox")
     page.locator("#address").fill(address)
-    page.locator("#connect").click()
+    press(page.locator("#connect"))
     page = chart(reader, patient)
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
     return page
 
 
@@ -60,7 +60,7 @@ def test_hostile_cards_are_text_and_can_be_heeded(urgent: str, reader: Reader) -
         assert card.locator("script, img, iframe, [onerror], [style]").count() == 0
         assert page.locator("a[href^='javascript:']").count() == 0
         assert audit(page) == []
-        page.locator("[data-suggestion]").first.click()
+        press(page.locator("[data-suggestion]").first)
         expect(page.locator("[data-heeded=accepted]")).to_have_count(1)
         unfold(page)
         assert page.locator("main script, main img").count() == 0

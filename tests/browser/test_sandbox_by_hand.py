@@ -8,7 +8,18 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Open
 from tests.browser.form_steps import answer, review, send
 from tests.browser.reader import Reader, audit, sideways
-from tests.browser.sandbox_steps import afresh, cards, chart, emptied, messages, problem, switched, topics, unfold
+from tests.browser.sandbox_steps import (
+    afresh,
+    cards,
+    chart,
+    emptied,
+    messages,
+    press,
+    problem,
+    switched,
+    topics,
+    unfold,
+)
 from tests.samples import CALM
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
@@ -32,7 +43,7 @@ def test_the_newcomer_is_led_to_a_patient_and_the_form(reader: Reader) -> None:
 def test_a_suggestion_that_is_accepted_is_on_record_and_the_card_says_so(urgent: str, reader: Reader) -> None:
     page = chart(reader, urgent)
     before = page.locator("[data-on-record]").count()
-    page.locator("[data-suggestion]").first.click()
+    press(page.locator("[data-suggestion]").first)
 
     expect(page.locator("[data-heeded=accepted]")).to_have_count(1)
     assert page.locator("[data-on-record]").count() > before
@@ -45,7 +56,7 @@ def test_a_card_that_is_dismissed_says_so_and_its_reason_is_sent(urgent: str, re
     card.locator("details:has([data-dismiss]) summary").click()
     card.locator("input[name=reason]").first.check()
     card.locator("textarea").fill("gezien")
-    card.locator("[data-dismiss]").click()
+    press(card.locator("[data-dismiss]"))
 
     expect(page.locator("[data-heeded=overridden]")).to_have_count(1)
     message = messages(page, "feedback")
@@ -63,9 +74,9 @@ def test_each_order_is_looked_at_when_it_is_chosen_and_when_it_is_signed(
     assert len(kinds) >= 2
 
     for kind in kinds:
-        page.locator(f"[data-order='{kind}']").click()
+        press(page.locator(f"[data-order='{kind}']"))
         if hook == "order-sign":
-            page.locator("[data-hook=order-sign]").click()
+            press(page.locator("[data-hook=order-sign]"))
         assert hook in page.locator("#cards").inner_text()
         assert problem(page) == ""
         assert cards(page).count() > 0
@@ -73,7 +84,7 @@ def test_each_order_is_looked_at_when_it_is_chosen_and_when_it_is_signed(
 
 def test_an_appointment_is_looked_at_when_it_is_booked(urgent: str, reader: Reader) -> None:
     page = chart(reader, urgent)
-    page.locator("[data-book]").first.click()
+    press(page.locator("[data-book]").first)
 
     assert "appointment-book" in page.locator("#cards").inner_text()
     assert problem(page) == ""
@@ -88,7 +99,7 @@ def test_what_is_broken_is_shown_as_a_problem_and_never_as_no_card(
 ) -> None:
     switched(reader, switch)
     page = chart(reader, urgent)
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
 
     assert problem(page)
     assert page.locator("[data-no-card]").count() == 0
@@ -99,7 +110,7 @@ def test_what_is_broken_is_shown_as_a_problem_and_never_as_no_card(
 def test_a_response_that_is_not_finished_is_told_apart_from_none(urgent: str, reader: Reader) -> None:
     switched(reader, "in-progress")
     page = chart(reader, urgent)
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
 
     assert topics(page)
     assert "self-care" not in topics(page)
@@ -110,7 +121,7 @@ def test_without_prefetch_the_service_asks_our_fhir_server_and_says_the_same(urg
     said = topics(page)
     switched(reader, "no-prefetch")
     page = chart(reader, urgent)
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
 
     assert topics(page) == said
     assert messages(page, "fhir").count() > 0
@@ -119,11 +130,11 @@ def test_without_prefetch_the_service_asks_our_fhir_server_and_says_the_same(urg
 def test_another_answer_is_compared_and_nothing_of_it_is_kept(urgent: str, reader: Reader) -> None:
     page = chart(reader, urgent)
     said = topics(page)
-    page.locator("#compare").click()
+    press(page.locator("#compare"))
     page.locator("#question").select_option("rf-saddle")
-    page.locator("#choose-question").click()
+    press(page.locator("#choose-question"))
     page.locator("#answer").select_option("new")
-    page.locator("#choose-answer").click()
+    press(page.locator("#choose-answer"))
 
     expect(page.locator("[data-change=new]").first).to_be_visible()
     assert audit(page) == []
@@ -160,7 +171,7 @@ def test_a_record_fits_on_a_narrow_screen(urgent: str, a_reader: Open) -> None:
 
 def test_to_go_back_and_to_load_again_does_nothing_twice(urgent: str, reader: Reader) -> None:
     page = chart(reader, urgent)
-    page.locator("[data-order]").first.click()
+    press(page.locator("[data-order]").first)
     drafts = page.locator("[data-on-record=ServiceRequest]").count()
     page.reload()
     page.go_back()
@@ -173,7 +184,7 @@ def test_the_language_of_a_record_can_be_changed(urgent: str, reader: Reader) ->
     page = chart(reader, urgent)
     dutch = cards(page).first.locator("h3").inner_text()
     page.locator("nav a[hreflang=en]").click()
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
 
     assert page.locator("html").get_attribute("lang") == "en"
     assert cards(page).first.get_attribute("lang") == "en"
@@ -182,14 +193,14 @@ def test_the_language_of_a_record_can_be_changed(urgent: str, reader: Reader) ->
 
 def test_everything_works_without_scripts(urgent: str, a_reader: Open) -> None:
     page = chart(a_reader("nl", java_script_enabled=False), urgent)
-    page.locator("[data-order]").first.click()
+    press(page.locator("[data-order]").first)
     assert "order-select" in page.locator("#cards").inner_text()
     emptied(page).locator("#fill-in").click()
     answer(page, CALM)
     review(page)
     send(page)
     page.locator("#back-to-chart").click()
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
 
     assert topics(page) == ["self-care"]
 

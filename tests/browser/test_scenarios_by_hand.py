@@ -7,7 +7,7 @@ from cds_content.screening import Screening
 from cds_service.scenarios import Scenario
 from tests.browser.conftest import LIBRARY, Open
 from tests.browser.form_steps import answer, review, send
-from tests.browser.sandbox_steps import cards, chart, emptied, problem, topics
+from tests.browser.sandbox_steps import cards, chart, emptied, press, problem, topics
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
 
@@ -28,7 +28,7 @@ def test_what_is_filled_in_gives_the_cards_of_the_decision_table(
     urgent = [one for one in screening.findings if one.row in answered.rows and one.advice == first(screening)]
     assert outcome == ("emergency" if urgent else "sent")
     page.locator("#back-to-chart").click()
-    page.locator("[data-hook=patient-view]").click()
+    press(page.locator("[data-hook=patient-view]"))
     assert problem(page) == ""
     assert topics(page) == list(answered.cards)
 
@@ -54,7 +54,7 @@ def test_every_example_gives_on_the_record_what_the_library_says(language: str, 
     reader = a_reader(language)
     for one in LIBRARY:
         page = chart(reader, one.name)
-        page.locator("[data-hook=replay]").click()
+        press(page.locator("[data-hook=replay]"))
         expected = one.response[language].get("cards", [])
 
         assert topics(page) == list(one.cards), one.name

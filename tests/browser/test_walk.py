@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Open
 from tests.browser.form_steps import answer, review, send
 from tests.browser.reader import Reader, audit, sideways
-from tests.browser.sandbox_steps import afresh, chart, emptied, switched, unfold
+from tests.browser.sandbox_steps import afresh, chart, emptied, press, switched, unfold
 from tests.samples import CALM
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
@@ -71,12 +71,12 @@ def _past_the_record(reader: Reader) -> None:
     page = chart(reader, "first-visit")
     unfold(page)
     sound(page, "the record with an urgent card")
-    page.locator("#compare").click()
+    press(page.locator("#compare"))
     sound(page, "two answers compared")
     switched(reader, "wrong-token")
     try:
         page = chart(reader, "first-visit")
-        page.locator("[data-hook=patient-view]").click()
+        press(page.locator("[data-hook=patient-view]"))
         sound(page, "a record with a problem")
     finally:
         afresh(reader)
