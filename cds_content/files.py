@@ -29,8 +29,10 @@ class ContentError(Exception):
 
 def unknown(kind: str, name: str, names: Collection[str]) -> str:
     """What is wrong when `name` is not one of `names`; empty when it is."""
+    if name in names:
+        return ""
     near = get_close_matches(name, names, n=3) or sorted(names)
-    return "" if name in names else f"unknown {kind} '{name}'; write one of: {', '.join(near)}"
+    return f"unknown {kind} '{name}'; write one of: {', '.join(near)}"
 
 
 class Files:

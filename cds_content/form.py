@@ -4,7 +4,7 @@ fhir.resources checks the shape of the resource; references, options and languag
 Source: HL7 FHIR R4 Questionnaire, invariants que-1 to que-13.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ def read_questions(
     for link_id in findings.item:
         if wrong := unknown("linkId", link_id, asked):
             files.wrong(path.with_name("findings.toml"), f"item.{link_id}", wrong)
+    for link_id, wrong in _nesting_mistakes(items):
+        files.wrong(path, link_id, wrong)
     questions: dict[str, Question] = {}
     for link_id, item in asked.items():
         if link_id not in findings.item:
@@ -87,6 +89,16 @@ def _form_mistakes(item: Json, question: Question, systems: Mapping[str, Json]) 
         foreign = ours and not coding.get("system", "").startswith(ours) and coding in item.get("code", [])
         if not foreign and coding.get("code") not in [concept["code"] for concept in concepts]:
             yield f"code '{coding.get('code')}' is in none of our code systems; write it there, or mend its system"
+
+
+def _nesting_mistakes(items: Iterable[Json]) -> Iterator[tuple[str, str]]:
+    """What stands below a question is lost where that is not answered, so its answer alone must call for it."""
+    for item in items:
+        inner = item.get("item", []) if item["type"] != "group" else []
+        for one in inner:
+            called_for = {rule["question"] for rule in one.get("enableWhen", [])} == {item["linkId"]}
+            if one["type"] != "display" and not (called_for and one["type"] != "group"):
+                yield one["linkId"], f"write it beside '{item['linkId']}', or with enableWhen on that question alone"
 
 
 def _rule_mistakes(item: Json, earlier: Mapping[str, Question]) -> Iterator[str]:

@@ -8,12 +8,22 @@ from typing import Any
 from cds_content.card_shapes import OrderCard
 from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES, Json
+from cds_content.templates import PLACE
 from cds_content.translations import displays, items_of, texts
 
 MAX_SUMMARY = 139  # CDS Hooks: fewer than 140 characters
 # No card may say or imply that nothing is wrong, nor repeat what the sheet's translation overstates.
-FORBIDDEN = ("niets ernstigs", "geen ernstige", "uitgesloten", "mensen verbeteren", "nothing serious", "ruled out")
-_ALWAYS = {"version", "hash", "signed", "fresh-days", "alarm-days"}
+FORBIDDEN = (
+    "niets ernstigs",
+    "geen ernstige",
+    "uitgesloten",
+    "mensen verbeteren",
+    "nothing serious",
+    "no serious",
+    "ruled out",
+)
+_ALWAYS = {"version", "hash", "signed", "next-review", "fresh-days", "alarm-days"}
+_STAMP = {"version", "hash", "next-review"}
 _DETAIL = {"reasons", "unknown", "basis", "sources", "filled-in", "history", "superseded", "denied", "orders"}
 _RESPONSE = {
     "filled-in": {"date", "who"},
@@ -37,6 +47,7 @@ def text_mistakes(screening: Screening) -> Iterator[Mistake]:
                 yield file, place, f"says '{phrase}', which no card may; say what was reported"
             if place.endswith(("summary", "patient")) and (len(words) > MAX_SUMMARY or "\n" in words):
                 yield file, place, f"write one line of at most {MAX_SUMMARY} characters"
+    yield from _unstamped(screening)
     for name, template in screening.texts.resource.items():
         if any(set(part) != set(LANGUAGES) for part in _dicts(template.body) if set(part) & set(LANGUAGES)):
             yield (
@@ -72,6 +83,15 @@ def _texts(screening: Screening) -> Iterator[tuple[str, str, Mapping[str, str] |
         yield "words.toml", f"response.{name}", text, _RESPONSE.get(name, set())
     yield from (("words.toml", f"who.{name}", text, set[str]()) for name, text in words.who.items())
     yield from (("words.toml", f"doubt.{name}", text, _ALWAYS) for name, text in words.doubt.items())
+
+
+def _unstamped(screening: Screening) -> Iterator[Mistake]:
+    """Where a card would not say which content it rests on, and when that must be reviewed again."""
+    for place, parts in (("closing", screening.texts.closing), ("offer.detail", screening.texts.offer.detail)):
+        for language in LANGUAGES:
+            shown = {name for part in parts for name in PLACE.findall(getattr(part, language))}
+            if lacking := " and ".join(f"{{{name}}}" for name in sorted(_STAMP - shown)):
+                yield "texts.toml", place, f"every card shows which content it rests on; write {lacking}"
 
 
 def _longest(screening: Screening, card: OrderCard) -> dict[str, str]:

@@ -17,6 +17,8 @@ from cds_content.loading import load
 from cds_content.review import review_page
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 NAME = "low-back-pain"
 FORM = f"questionnaires/{NAME}/questionnaire.json"
 ANSWERS = f"questionnaires/{NAME}/codesystem-answers.json"
@@ -295,6 +297,7 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("a needed person misspelt", "[who.unknown]", "[who.unkown]", "who", "unknown"),
         ("a needed phrase misspelt", NO_DATE, NO_DATE.replace("no-date", "no-day"), "response", "no-date"),
         ("no such place in a phrase", "{date} door", "{datum} door", "response.filled-in", "{datum}.*write.*date"),
+        ("English reassurance in a doubt", MISSING, f"{MISSING}no serious, ", "doubt.missing", "'no serious'.*say"),
         ("reassurance in a doubt", MISSING, f"{MISSING}niets ernstigs, ", "doubt.missing", ERNSTIG),
     ],
 }
@@ -351,6 +354,35 @@ def test_refused_with_file_place_and_what_to_write(
     start = place if place.startswith(("questionnaires/", "cards/")) else f"{file}: {place}"
     said = mistakes(root)
     assert any(one.startswith(start) and re.search(says, one.removeprefix(start)) for one in said), said
+
+
+def nest(root: Path, link_id: str, parent: str) -> None:
+    """Puts one item of the form below another."""
+    form = json.loads((root / FORM).read_text("utf-8"))
+    items = {item["linkId"]: item for item in form["item"]}
+    form["item"] = [item for item in form["item"] if item["linkId"] != link_id]
+    items[parent].setdefault("item", []).append(items[link_id])
+    (root / FORM).write_text(json.dumps(form), "utf-8")
+
+
+def test_below_a_question_may_stand_what_its_answer_calls_for(root: Path) -> None:
+    nest(root, "rf-fever", "rf-unwell")
+
+    assert [screening.name for screening in load(root)] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("link_id", "parent"),
+    [("rf-cancer", "rf-unwell"), ("rf-leg-sides", "rf-unwell")],
+    ids=["always asked", "called for by another"],
+)
+def test_a_question_whose_answer_would_be_lost_with_that_above_it_is_refused(
+    link_id: str, parent: str, root: Path
+) -> None:
+    nest(root, link_id, parent)
+
+    beside = f"{FORM}: {link_id}: write it beside '{parent}', or with enableWhen on that question alone"
+    assert [said for said in mistakes(root) if said.startswith(f"{FORM}: {link_id}:")] == [beside]
 
 
 @pytest.mark.parametrize("file", EVERY_FILE)

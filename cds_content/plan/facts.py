@@ -21,7 +21,7 @@ _END = r"$(?!\s)"  # the end of the text, with not even a line break after it
 # A dateTime of FHIR that exists in the calendar; a time has a zone, and no 60th second.
 _MONTH_DAY = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
 _LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29"
-_TIME = "T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+_TIME = "T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _MOMENT = f"^(?!0000)([0-9]{{4}}(-(0[1-9]|1[0-2]))?|([0-9]{{4}}-({_MONTH_DAY})|{_LEAP})({_TIME})?){_END}"
 _START = "($this & '-01-01T00:00:00Z'.substring(length() - 4)).toDateTime()"  # a date has no zone: read as UTC
 _HARMLESS = r".replaceMatches('[;#@\\s]', '?')"
@@ -122,7 +122,19 @@ def _answers(screening: Screening) -> str:
     name = f"linkId{_HARMLESS}"
     each = f"answer.aggregate($total.combine($total.first() & '=' & {value}), {name}).tail()"
     item = f"iif(modifierExtension.exists(), ';' & {name} & '=;', {each}.aggregate($total & $this & ';', ';'))"
-    return f"{_items(screening)}.select({item}).aggregate($total & $this, '')"
+    damaged = f"{_modified()}.where(answer.exists()).select(';' & {name} & '=;')"
+    return f"{_items(screening)}.select({item}).combine({damaged}).aggregate($total & $this, '')"
+
+
+def _modified() -> str:
+    """Every item below one that has a modifier extension, or in an answer that has one: none of these is known."""
+    every, below, changed = (
+        "%resource.repeat(item.combine(answer.item))",
+        "item.combine(answer.item)",
+        "where(modifierExtension.exists())",
+    )
+    in_answers = f"{every}.answer.{changed}.item"
+    return f"{every}.{changed}.repeat({below}).combine({in_answers}).combine({in_answers}.repeat({below}))"
 
 
 def _code(screening: Screening, system: str) -> str:
