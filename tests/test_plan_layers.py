@@ -156,6 +156,7 @@ def test_every_safety_answer_was_damaged_in_every_way_of_a_calm_patient(
         assert layers[f"damaged {name}"] == len(ITEMS) + len(ANSWERS)
 
 
+@pytest.mark.timeless  # of the rules; how they read dates is tried on the same responses above
 def test_a_condition_alone_gives_the_same(conditions: Rules, drawn: list[AnswerSet], screening: Screening) -> None:
     """As an engine evaluates it that knows one condition, and nothing of the others."""
     alone = {row: fhirpathpy.compile(condition, models["r4"]) for row, condition in conditions.items()}
@@ -167,6 +168,7 @@ def test_a_condition_alone_gives_the_same(conditions: Rules, drawn: list[AnswerS
         assert {row for row, run in alone.items() if run(sent, {"resource": sent}) == [True]} == rows
 
 
+@pytest.mark.timeless  # of the rules; how they read dates is tried on the same responses above
 def test_a_second_screening_has_rules_of_its_own(tmp_path: Path) -> None:
     (neck,) = load(content(tmp_path, SECOND))
     fired = engine(neck, rules(neck))
@@ -175,6 +177,7 @@ def test_a_second_screening_has_rules_of_its_own(tmp_path: Path) -> None:
     assert [one for one in drawn if fired(one.response) != by_service(neck, one.response)[1]] == []
 
 
+@pytest.mark.timeless  # whether a fault is found, and not whether there is one
 @pytest.mark.parametrize(
     ("row", "said", "instead", "layer"),
     [
