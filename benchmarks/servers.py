@@ -1,7 +1,7 @@
-"""HTTP servers under 150 slow sockets, each with the whole service and every decision recorded: benchmarks/servers.py.
+"""HTTP servers under 150 slow sockets, each with the whole service and every decision recorded.
 
 The other servers are installed with pip into a folder of this run, or are found in the one that SERVERS names. Loopback
-only; about four minutes. `benchmarks/servers.py NAME ...` measures only those whose name holds one of the words.
+only; about four minutes: python -m benchmarks.servers [WORD ...] measures those whose name holds one of the words.
 """
 
 import json
@@ -20,9 +20,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # it is run as a script
-from tests.samples import CALM, call, response  # noqa: E402 - after the path
+from benchmarks.service import PATH, ROOT
+from tests.processes import free_port
+from tests.samples import CALM, call, response
 
 SECONDS = 3.0  # of calls, undisturbed and beside slow sockets
 CALLERS = 8
@@ -30,8 +30,7 @@ SLOW = 150
 PATIENCE = 5  # seconds; a call that takes longer has failed
 HELD = 16.0  # seconds after which a slow socket should have been closed
 PACKAGES = ("waitress", "granian", "gunicorn", "uvicorn", "a2wsgi")
-HOOK = "/cds-services/low-back-pain-patient-view"
-HEAD = f"POST {HOOK} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
 
 GRANIAN = "{python} -m granian --host 127.0.0.1 --port {port} --log-level error --no-ws "
 GUNICORN = "{python} -m gunicorn -b 127.0.0.1:{port} --log-level critical -k gthread "
@@ -147,13 +146,13 @@ def _measured(name: str, command: str, folder: Path, packages: Path) -> Figures:
 @contextmanager
 def _serving(name: str, command: str, folder: Path, packages: Path) -> Iterator[int]:
     """The port of the running server; it and what it started end afterwards."""
-    port = behind = _free_port()
+    port = behind = free_port()
     settings = {"CDS_DATABASE_URL": f"sqlite:///{folder}/decisions.sqlite", "CDS_PORT": str(port)}
     filled = command.format(python=sys.executable, command=Path(sys.executable).with_name("cds-service"), port=port)
     started = [_started(filled.split(), _environment(packages, **settings))]
     _wait_for(behind)
     if "nginx" in name:
-        port = _free_port()
+        port = free_port()
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, behind=behind), "utf-8")
         nginx = shutil.which("nginx") or "/usr/sbin/nginx"
         started.append(_started([nginx, "-p", str(folder), "-c", f"{folder}/nginx.conf", "-g", "daemon off;"], {}))
@@ -169,13 +168,6 @@ def _serving(name: str, command: str, folder: Path, packages: Path) -> Iterator[
 def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True, **quiet)  # type: ignore[call-overload, no-any-return] # noqa: S603 - our own commands
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int) -> None:

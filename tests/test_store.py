@@ -28,6 +28,8 @@ from tests.conftest import SERVICE as ADDRESS
 from tests.samples import CALM, FORM, bundle, call, patient, response
 from tests.store_samples import ACT, CARD, ENTRY, NOW, PATIENT, ROW, SERVICE, SUGGESTION, act, card, kept, opened
 
+pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
+
 
 @pytest.fixture(name="client")
 def _client(screening: Screening, store: Engine) -> FlaskClient:

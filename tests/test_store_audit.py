@@ -11,6 +11,8 @@ from cds_service.errors import Unavailable
 from cds_service.store import Act, audit_events, events, note, open_store
 from tests.store_samples import NOW, OTHER, PATIENT, kept
 
+pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
+
 MINUTE = timedelta(minutes=1)
 
 

@@ -40,6 +40,8 @@ from cds_service.store import (
 from cds_service.store.lifetimes import BATCH
 from tests.store_samples import ENTRY, NOW, OTHER, PATIENT, ROW, act, card, kept, opened, received
 
+pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
+
 DAY = timedelta(days=1)
 MONTH = timedelta(days=30)
 YEARS = timedelta(days=5 * 365 + 1)  # five years hold one or two leap days

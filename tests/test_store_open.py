@@ -11,6 +11,8 @@ from cds_service.store import cards, create, of_patient, open_store, record, res
 from tests.postgres import Cluster, Database
 from tests.store_samples import ACT, PATIENT, ROW, card, kept, opened, received
 
+pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
+
 
 def test_a_folder_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"^CDS_DATABASE_URL: .*cannot be opened"):

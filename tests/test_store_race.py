@@ -1,6 +1,5 @@
 """Several processes with the same database at the same time, on both databases: each call is as if it were alone."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
@@ -24,6 +23,7 @@ from cds_service.store import (
     responses,
     update,
 )
+from tests.forked import context
 from tests.postgres import BOTH, Database
 from tests.store_samples import ACT, ENTRY, NOW, ROW, act, card, kept, opened, received
 
@@ -32,8 +32,6 @@ pytestmark = pytest.mark.timeless  # another process does the work
 PROCESSES = 4
 TIMES = 10
 UNTIL = NOW + timedelta(minutes=5)
-context = multiprocessing.get_context("forkserver")  # one process reads the modules for all
-context.set_forkserver_preload([__name__])
 Answers = dict[str, list[Any]]
 
 

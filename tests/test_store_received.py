@@ -27,6 +27,8 @@ from cds_service.store.criteria import conditions
 from tests.samples import FORM
 from tests.store_samples import NOW, OTHER, PATIENT, act, kept, mark, opened, received
 
+pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
+
 LONG = ("questionnaire", "status", "author", "identifier", "disposition")
 LATER = act(NOW + timedelta(minutes=5))
 LATEST = act(NOW + timedelta(minutes=9))

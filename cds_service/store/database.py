@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_service import strict_json
 from cds_service.errors import Unavailable
 from cds_service.migrations import migrate
-from cds_service.store.postgres import connect
+from cds_service.store.prepared import faults
 
 BUSY = 1.5  # seconds that a call waits for another writer; an EHR does not wait longer for a card
 MOST = 2**31 - 1  # the largest number that a column of numbers holds
@@ -46,7 +46,7 @@ def transaction(engine: Engine, refusal: str) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
-    except SQLAlchemyError:
+    except faults(engine):
         raise Unavailable(refusal) from None
 
 
@@ -56,15 +56,31 @@ def writing(engine: Engine, refusal: str, *turn: str) -> Iterator[Connection]:
 
     SQLite has one writer at a time; PostgreSQL one for each `turn`. Raises Unavailable with `refusal`.
     """
-    with _in_line(engine, refusal), transaction(engine.execution_options(immediate=True), refusal) as connection:
+    with in_line(engine, refusal), transaction(engine.execution_options(immediate=True), refusal) as connection:
         if turn and connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_number(turn))))
         yield connection
 
 
-def once(connection: Connection, table: Table) -> Any:
+@contextmanager
+def in_line(engine: Engine, refusal: str) -> Iterator[None]:
+    """The writers of this process one after the other on SQLite, which lets whoever asks at the right moment go first:
+    among many threads, one would ask in vain for as long as it may. Raises Unavailable."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    line = _line(str(engine.url))
+    if not line.acquire(timeout=BUSY):
+        raise Unavailable(refusal)
+    try:
+        yield
+    finally:
+        line.release()
+
+
+def once(dialect: Dialect, table: Table) -> Any:
     """An insert that does nothing where a unique value is there already: atomic, for any number of processes."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = import_module(f"sqlalchemy.dialects.{dialect.name}").insert  # only the one in use: the other costs 0.1 s
     return insert(table).on_conflict_do_nothing()
 
 
@@ -92,6 +108,8 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin)
         return engine
     if driver == "postgresql+psycopg":
+        from cds_service.store.postgres import connect  # only where it is used: its driver takes long to load
+
         engine = create_engine(url.set(drivername=driver), connect_args=_limits(url), pool_pre_ping=True, **options)
         event.listen(engine, "do_connect", connect)
         return engine
@@ -141,22 +159,6 @@ def _begin(connection: Connection) -> None:
 def _number(turn: tuple[str, ...]) -> int:
     """The same number for the same words, in every process; of 64 bits, as PostgreSQL's advisory locks are."""
     return int.from_bytes(hashlib.sha256("\n".join(turn).encode()).digest()[:8], signed=True)
-
-
-@contextmanager
-def _in_line(engine: Engine, refusal: str) -> Iterator[None]:
-    """The writers of this process one after the other on SQLite, which lets whoever asks at the right moment go first:
-    among many threads, one would ask in vain for as long as it may. Raises Unavailable."""
-    if engine.dialect.name != "sqlite":
-        yield
-        return
-    line = _line(str(engine.url))
-    if not line.acquire(timeout=BUSY):
-        raise Unavailable(refusal)
-    try:
-        yield
-    finally:
-        line.release()
 
 
 @cache

@@ -3,6 +3,7 @@
 Sources: GDPR, art. 5(1)(e); NEN 7513 and Stcrt. 2019, 38007 (the log: at least five years).
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,8 @@ from cds_service.store.tables import (
     visits,
 )
 
-BATCH = 500  # rows in one transaction
+BATCH = 25  # rows in one transaction, which takes some milliseconds
+REST = 0.01  # seconds after each: SQLite does not put writers in a line, and one who waits looks again after as much
 _TABLES = ("responses", "decisions", "cards", "feedback", "audit_events", "seen_tokens", "access_tokens", "visits")
 
 
@@ -51,6 +53,7 @@ def purge(engine: Engine, keep: Keep, now: datetime) -> Removed:
     for step, limit in steps:
         while removed := _batch(engine, step, limit, now):
             total |= {table: total[table] + count for table, count in removed.items()}
+            time.sleep(REST)
     scrub(engine)
     return total
 

@@ -8,17 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, bindparam, func, select
 
 from cds_content.shapes import Json
 from cds_service.errors import Conflict, PreconditionFailed
 from cds_service.store.audit import Act, add_events, event_of
 from cds_service.store.criteria import Criteria, conditions
 from cds_service.store.database import MOST, transaction, writing
+from cds_service.store.prepared import column, prepare, reading, run
 from cds_service.store.tables import in_utc, responses
 
 _REFUSAL = "the response cannot be kept; send it again later"
 _UNREAD = "the responses cannot be looked up; try again later"
+_THERE = (responses.c.current, responses.c.body.is_not(None))
+_ORDER = (responses.c.updated_at.desc(), responses.c.id)
+_OF_PATIENT = (
+    select(responses.c.body)
+    .where(responses.c.client == bindparam("owner"), responses.c.patient == bindparam("who"), *_THERE)
+    .order_by(*_ORDER)
+)
 
 
 @dataclass(frozen=True)
@@ -126,14 +134,13 @@ def of_patient(engine: Engine, client: str, patient: str, most: int = MOST) -> l
 
     Raises Unavailable.
     """
-    with transaction(engine, _UNREAD) as connection:
-        found = connection.execute(_current(client, Criteria(patient=(patient,))).limit(most)).mappings()
-        return [row["body"] for row in found]
+    with reading(engine, _UNREAD) as cursor:
+        run(cursor, prepare(engine.dialect, _OF_PATIENT), {"owner": client, "who": patient})
+        return column(engine, responses.c.body.type, cursor.fetchmany(most))
 
 
 def _current(client: str, criteria: Criteria) -> Select[tuple[object, ...]]:
-    wanted = (responses.c.client == client, responses.c.current, responses.c.body.is_not(None), *conditions(criteria))
-    return select(responses).where(*wanted).order_by(responses.c.updated_at.desc(), responses.c.id)
+    return select(responses).where(responses.c.client == client, *_THERE, *conditions(criteria)).order_by(*_ORDER)
 
 
 def _create(connection: Connection, act: Act, received: Received, id_: str) -> Stored:

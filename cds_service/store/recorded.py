@@ -4,8 +4,9 @@ A comment in feedback is free text, which may name a patient: it stands in its c
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Dialect, Engine, RowMapping, select
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
@@ -13,8 +14,13 @@ from cds_service.advice import Advice
 from cds_service.errors import Unavailable
 from cds_service.store.audit import Act, add_events, event_of
 from cds_service.store.database import digest, once, transaction, writing
-from cds_service.store.tables import cards, decisions, feedback
+from cds_service.store.prepared import Cursor, prepare, run
+from cds_service.store.tables import audit_events, cards, decisions, feedback
+from cds_service.store.together import together
 
+_DECISION = decisions.insert().returning(decisions.c.id)
+_CARD, _CARD_COLUMNS = cards.insert(), tuple(cards.c.keys())
+_EVENT = audit_events.insert()
 _UNHEARD = "the feedback cannot be recorded; send it again later"
 
 
@@ -34,17 +40,22 @@ def decision(screening: Screening, act: Act, service: str, advice: Advice) -> Js
 
 
 def record(engine: Engine, act: Act, row: Json, given: Sequence[Json]) -> int:
-    """Commits one decision, the cards that it gave and its event in one transaction; gives the decision's number.
+    """Commits one decision, the cards that it gave and its event: all of them, or nothing; gives the decision's number.
 
-    Raises Unavailable when it cannot: then no advice may be given.
+    Decisions of other calls in flight may share the commit. Raises Unavailable when it cannot: then no advice may be
+    given.
     """
     refusal = "the decision cannot be recorded, so no advice is given; try again later"
-    with writing(engine, refusal) as connection:
-        made = decisions.insert().values({"at": act.at, **row}).returning(decisions.c.id)
-        number = int(connection.execute(made).scalar_one())
-        if given:
-            connection.execute(cards.insert(), [{"decision": number, **_card(row, card)} for card in given])
-        add_events(connection, [event_of(act, "E", f"decision/{number}")])
+    return together(engine, refusal, partial(_write, engine.dialect, act, {"at": act.at, **row}, given))
+
+
+def _write(dialect: Dialect, act: Act, row: Json, given: Sequence[Json], cursor: Cursor) -> int:
+    run(cursor, prepare(dialect, _DECISION, *row), row)
+    number = int(cursor.fetchone()[0])
+    for card in given:
+        run(cursor, prepare(dialect, _CARD, *_CARD_COLUMNS), {"decision": number, **_card(row, card)})
+    event = event_of(act, "E", f"decision/{number}")
+    run(cursor, prepare(dialect, _EVENT, *event), event)
     return number
 
 
@@ -98,5 +109,5 @@ def _patients(connection: Connection, client: str, uuids: set[str]) -> dict[str,
 
 def _insert(connection: Connection, rows: Sequence[Json]) -> Sequence[RowMapping]:
     """The rows that are new, in their order."""
-    made = once(connection, feedback).returning(feedback.c.id, feedback.c.card)
+    made = once(connection.dialect, feedback).returning(feedback.c.id, feedback.c.card)
     return sorted(connection.execute(made, rows).mappings(), key=lambda row: int(row["id"]))

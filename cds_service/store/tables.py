@@ -5,6 +5,7 @@ row: another client's rows do not exist for it. `patient` is a keyed hash, never
 responses.body, and a clinician's words in feedback.comment and reason_display; both stand nowhere else.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+
+_NOT_KEPT = re.compile("[\0\ud800-\udfff]")
 
 
 class Moment(TypeDecorator[datetime]):
@@ -46,7 +49,7 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
-        return value and "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in value)
+        return value and _NOT_KEPT.sub("\ufffd", value)
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -3,14 +3,18 @@
 Only a digest of each is kept, for as long as it can matter; no reader of the database can use one.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache, partial
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select
+from sqlalchemy import Connection, Dialect, Engine, Table, bindparam, delete, insert, literal_column, select
 
 from cds_service.store.database import digest, once, transaction, writing
+from cds_service.store.prepared import Cursor, Prepared, prepare, run
 from cds_service.store.tables import access_tokens, seen_tokens
+from cds_service.store.together import together
 
-BATCH = 500  # rows that are past, removed at one use; each use adds one, so there are soon none left
+BATCH = 500  # rows that are past, removed at one use
 
 
 def first_use(engine: Engine, issuer: str, jti: str, until: datetime, now: datetime) -> bool:
@@ -19,12 +23,28 @@ def first_use(engine: Engine, issuer: str, jti: str, until: datetime, now: datet
     `until` is the last moment at which the token may be accepted, leeway included: after it the row is dropped.
     Raises Unavailable when the use cannot be recorded. Source: CDS Hooks best practices, "jti".
     """
-    with writing(engine, "the call cannot be recorded; try again later") as connection:
-        _drop(connection, seen_tokens, now)
-        row = {"digest": digest([issuer, jti]), "until": until}
-        return (
-            connection.execute(once(connection, seen_tokens).returning(seen_tokens.c.digest), row).first() is not None
-        )
+    row = {"digest": digest([issuer, jti]), "until": until, "now": now}
+    return together(engine, "the call cannot be recorded; try again later", partial(_use, engine.dialect, row))
+
+
+def _use(dialect: Dialect, row: Mapping[str, object], cursor: Cursor) -> bool:
+    """Some of the tokens that are past go at each use, which adds one: there are soon none left."""
+    past, use = _first_use(dialect)
+    run(cursor, past, row)
+    run(cursor, use, row)
+    return cursor.fetchone() is not None
+
+
+@cache
+def _first_use(dialect: Dialect) -> tuple[Prepared, Prepared]:
+    """Two statements. Two processes that drop what is past at the same time do not wait for each other."""
+    tokens = seen_tokens.c
+    past = select(tokens.digest).where(tokens.until < bindparam("now", type_=tokens.until.type)).order_by(tokens.until)
+    some = past.limit(literal_column(str(BATCH))).with_for_update(skip_locked=True)
+    use = once(dialect, seen_tokens).returning(tokens.digest)
+    return prepare(dialect, delete(seen_tokens).where(tokens.digest.in_(some))), prepare(
+        dialect, use, "digest", "until"
+    )
 
 
 def give_access(engine: Engine, token: str, client: str, scopes: str, until: datetime, now: datetime) -> None:
