@@ -79,7 +79,9 @@ def test_only_what_the_service_is_built_from_comes_in() -> None:
     built = {*wheel["packages"], *wheel["force-include"], "pyproject.toml", "README.md", "LICENSE", "NOTICE"}
 
     assert ignored[0] == "*"
-    assert {line[1:] for line in ignored if line.startswith("!")} == built | {"requirements/runtime.lock"}
+    assert {line[1:] for line in ignored if line.startswith("!")} == built | {
+        f"requirements/{lock}.lock" for lock in ("runtime", "population")
+    }
 
 
 def test_its_health_is_asked_at_the_address_for_that() -> None:
