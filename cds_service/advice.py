@@ -1,13 +1,15 @@
 """advice.toml: how exactly one disposition follows from the responses in hand, with every reason."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
 from typing import Literal
 
 from cds_content.screening import Screening
-from cds_content.shapes import Finding
+from cds_content.shapes import Condition, Finding
 from cds_service.answers import Answer, Answers
-from cds_service.findings import Atom, Truth, support, truth
+from cds_service.findings import Atom, Rule, Truth, rule, support
 from cds_service.responses import UNFINISHED, Reading
 
 
@@ -62,8 +64,8 @@ def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ())
     nothing fires the result is incomplete, never silence.
     """
     complete = [reading for reading in readings if not reading.doubts and reading.earliest]
-    newest = max(complete, key=lambda reading: (reading.earliest, reading.reference or ""), default=None)
-    by_age = sorted(readings, key=lambda one: one.latest.timestamp() if one.latest else float("inf"), reverse=True)
+    newest = max(complete, key=lambda reading: (reading.earliest, str(reading.reference)), default=None)
+    by_age = sorted(readings, key=lambda one: one.latest.timestamp() if one.latest else inf, reverse=True)
     standing = [reading for reading in by_age if reading.hidden or not older(reading, newest)]
     current = [reading for reading in standing if not reading.doubts and not older(reading, newest)]
     unknown = list(dict.fromkeys([*(Unknown(doubt) for doubt in doubts), *_unknown(screening, standing, current)]))
@@ -71,7 +73,7 @@ def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ())
     course = [one for reading in current for one in _true(screening, reading, "conservative")]
     fired = list({one.finding.row: one for one in reversed(alarms + course)}.values())  # each once, from the newest
     fired += _computed(screening, {screening.class_of(one.finding) for one in fired}, unknown, standing, current)
-    fired.sort(key=lambda one: (screening.urgency(one.finding), screening.findings.index(one.finding)))
+    fired.sort(key=lambda one: screening.order(one.finding))
     stale = [reading for reading in by_age if "history" in reading.doubts and not current]
     past = [one for reading in stale for one in _true(screening, reading, "doctor")]
     history = {one.finding.row: one for one in reversed(past)}.values()  # each once, from the newest
@@ -88,14 +90,25 @@ def older(reading: Reading, newest: Reading | None) -> bool:
 
 def says(screening: Screening, reading: Reading, scope: Literal["in_scope", "out_of_scope"]) -> bool:
     """Whether a response says that the screening applies, or that it does not."""
-    return any(reading.answers[name].codes & getattr(one.item, scope) for name, one in screening.questions.items())
+    return any(reading.answers[name].codes & codes for name, codes in screening.scope[scope])
 
 
 def _true(screening: Screening, reading: Reading, class_: str) -> Iterator[Fired]:
+    for finding, when, holds in _rules(screening).get(class_, ()):
+        if holds(reading.answers) is Truth.YES:
+            yield Fired(finding, support(when, reading.answers), reading)
+
+
+def _made_ready(screening: Screening) -> Mapping[str, Sequence[tuple[Finding, Condition, Rule]]]:
+    """The findings with a condition, made ready, by the class of their advice and in their order."""
+    found: dict[str, list[tuple[Finding, Condition, Rule]]] = {}
     for finding in screening.findings:
-        wanted = finding.when if screening.class_of(finding) == class_ else None
-        if wanted and truth(wanted, reading.answers) is Truth.YES:
-            yield Fired(finding, support(wanted, reading.answers), reading)
+        if finding.when:
+            found.setdefault(screening.class_of(finding), []).append((finding, finding.when, rule(finding.when)))
+    return found
+
+
+_rules = lru_cache(maxsize=64)(_made_ready)  # screenings; some more than are ever loaded
 
 
 def _unknown(screening: Screening, standing: Readings, current: Readings) -> Iterator[Unknown]:
@@ -104,9 +117,9 @@ def _unknown(screening: Screening, standing: Readings, current: Readings) -> Ite
         beside = bool(current) and reading.status in UNFINISHED  # beside a complete one its gaps do not count
         gaps = ("unfinished", "too-old", "missing") if beside else ()
         yield from (Unknown(doubt) for doubt in reading.doubts if doubt not in gaps)
-        for link_id, question in screening.questions.items() if reading.alarms else ():
+        for link_id in screening.safety if reading.alarms else ():
             doubt = reading.answers[link_id].doubt
-            if doubt and question.item.safety and doubt not in gaps:
+            if doubt and doubt not in gaps:
                 yield Unknown(doubt, link_id)
 
 

@@ -11,7 +11,6 @@ from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.advice import Advice
 from cds_service.request_group import said, within
-from cds_service.suggestions import coding
 
 NAME = "outcome-advice"  # of the extension
 
@@ -83,7 +82,7 @@ def _told(card: Json) -> Json:
 
 def _unsaid(screening: Screening, advice: Advice, language: str) -> Json:
     words = said(screening, advice, language)
-    topic = coding(screening, "dispositions", advice.disposition, language)
+    topic = screening.coding("dispositions", advice.disposition, language)
     return _information({"coding": [topic], "text": words}, words)
 
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal
 
 from cds_content.screening import Question
+from cds_service.dates import calendar_span
 
 MOST = 500  # items and answers of a response that are read; the form has 35 items
 Doubt = Literal["missing", "not-known", "unreadable", "contradictory"]
@@ -52,7 +54,7 @@ def read_answers(response: Mapping[str, Any], questions: Mapping[str, Question],
     answers: dict[str, Answer] = {}
     for link_id, question in questions.items():  # a parent comes before its follow-ups
         asked = not question.shown_for or any(answers[at].codes & codes for at, codes in question.shown_for.items())
-        answers[link_id] = _answer(question, found[link_id], asked)
+        answers[link_id] = (asked and _plain(question, found[link_id])) or _answer(question, found[link_id], asked)
     return Answers(answers, stray)
 
 
@@ -61,6 +63,7 @@ def is_overfull(response: Mapping[str, Any]) -> bool:
     return not _within_bounds(response)[1]
 
 
+_MISSING, _NOT_ASKED = Answer(doubt="missing"), Answer(asked=False)
 _ABSENT = object()
 _DAMAGED = object()
 _Item = tuple[str | None, Any]  # linkId or None when unreadable, its `answer`, _ABSENT or _DAMAGED
@@ -78,8 +81,12 @@ def _within_bounds(response: Mapping[str, Any]) -> tuple[list[_Item], bool]:
     return found, True
 
 
-def _items(parent: Mapping[str, Any]) -> Iterator[tuple[str | None, Any, int]]:
-    """Each item below `parent`, as an _Item and how many answers it has."""
+def _items(parent: Mapping[str, Any], *, modified: bool = False) -> Iterator[tuple[str | None, Any, int]]:
+    """Each item below `parent`, as an _Item and how many answers it has.
+
+    A modifier extension may change all that stands below it: what is `modified` so is there once more, damaged, and
+    its alarms count but nothing in it is known. Source: HL7 FHIR R4 BackboneElement.modifierExtension.
+    """
     items = parent.get("item", [])
     for item in items if isinstance(items, list) else [_DAMAGED]:
         if not isinstance(item, dict) or not isinstance(item.get("linkId"), str):
@@ -88,15 +95,36 @@ def _items(parent: Mapping[str, Any]) -> Iterator[tuple[str | None, Any, int]]:
         given = item.get("answer", _ABSENT)
         answers = given if isinstance(given, list) else []
         yield item["linkId"], _DAMAGED if "modifierExtension" in item else given, len(answers)
+        if modified and given is not _ABSENT:
+            yield item["linkId"], _DAMAGED, 0
+        below = modified or "modifierExtension" in item
         for inner in (item, *answers):
-            yield from _items(inner) if isinstance(inner, dict) else ()
+            if isinstance(inner, dict) and "item" in inner:
+                yield from _items(inner, modified=below or "modifierExtension" in inner)
+
+
+def _plain(question: Question, given: list[Any]) -> Answer | None:
+    """The answer where there is one code and nothing else, as in most: made once for each option. Else None."""
+    if len(given) != 1 or type(given[0]) is not list or len(given[0]) != 1:
+        return None
+    code = _value(question, given[0][0])
+    return _options(question)[code] if isinstance(code, str) else None
+
+
+def _of_options(question: Question) -> Mapping[str, Answer]:
+    """For each option the answer that it is by itself."""
+    doubts: Mapping[bool, Doubt | None] = {True: "not-known", False: None}
+    return {code: Answer(frozenset({code}), None, doubts[code in question.item.not_known]) for code in question.options}
+
+
+_options = lru_cache(maxsize=4096)(_of_options)  # questions; some more than are ever loaded
 
 
 def _answer(question: Question, given: list[Any], asked: bool) -> Answer:
     """`given` holds the `answer` member of each item with this linkId."""
+    if not given:
+        return _MISSING if asked else _NOT_ASKED
     values = [value for one in given for value in (one if isinstance(one, list) and one else [_DAMAGED])]
-    if not values:
-        return Answer(doubt="missing") if asked else Answer(asked=False)
     read = [_value(question, value) for value in values]
     codes = frozenset(value for value in read if isinstance(value, str))
     numbers = [value for value in read if isinstance(value, int)]
@@ -116,9 +144,9 @@ def _value(question: Question, answer: Any) -> str | int | None:
     if not isinstance(answer, dict) or "modifierExtension" in answer:
         return None
     kind = "valueCoding" if question.options else "valueInteger"
-    if [name for name in answer if name.lstrip("_").startswith("value")] != [kind]:
+    if len(answer) > 1 and [name for name in answer if name.removeprefix("_").startswith("value")] != [kind]:
         return None
-    value = answer[kind]
+    value = answer.get(kind)
     if kind == "valueInteger":
         return value if type(value) is int and question.low <= value <= question.high else None  # True is no age
     if not isinstance(value, dict) or value.get("system") != question.system:
@@ -153,15 +181,14 @@ def _ages(birth_date: Any, first: date, last: date, highest: int) -> tuple[int, 
     match = _BIRTH_DATE.fullmatch(birth_date) if isinstance(birth_date, str) else None
     if not match:
         return None
-    year, month, day = (int(part) if part else None for part in match.groups())
     try:
-        date(year or 0, month or 1, day or 1)
-    except ValueError:
+        first_day, last_day = calendar_span(*match.groups())
+    except (ValueError, OverflowError):
         return None
-    lowest, oldest = _years(first, year, month or 12, day or 31), _years(last, year, month or 1, day or 1)
+    lowest, oldest = _years(first, last_day), _years(last, first_day)
     return (max(lowest, 0), oldest) if oldest >= 0 and lowest <= highest else None
 
 
-def _years(on: date, year: int | None, month: int, day: int) -> int:
+def _years(on: date, born: date) -> int:
     """Completed years; somebody born on 29 February completes a year on 1 March."""
-    return on.year - (year or 0) - ((on.month, on.day) < (month, day))
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

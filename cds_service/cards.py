@@ -11,7 +11,7 @@ from cds_content.shapes import Json, Text
 from cds_service.advice import NO_SCREENING, Advice, Fired
 from cds_service.details import Call, detail, listed, places, text
 from cds_service.orders import Order
-from cds_service.suggestions import actions, coding
+from cds_service.suggestions import actions
 
 URGENT = {"doctor", "incomplete"}  # the classes of advice that a card about an order must pass on
 MOST = 3  # cards in one response; more are not read
@@ -60,9 +60,9 @@ def offer_cards(screening: Screening, call: Call) -> list[Json]:
     offer, reasons = screening.texts.offer, screening.texts.override_reasons
     if call.by_patient:
         return []
-    words = text(offer.detail, places(screening, call), call.language)
+    words = text(offer.detail, places(screening, call.language), call.language)
     card = _frame(screening, "form-offer", offer, offer.summary, words, call)
-    return [card | actions(screening, offer, reasons, NO_SCREENING, (), call) | _rules(screening, ())]
+    return [card | actions(screening, offer, reasons, NO_SCREENING, (), call) | _rules(screening)]
 
 
 def _by_class(screening: Screening, advice: Advice) -> dict[str, list[Fired]]:
@@ -79,7 +79,7 @@ def _plain_cards(screening: Screening, shown: dict[str, list[Fired]], call: Call
     name = shown["doctor"][0].finding.advice
     disposition = screening.dispositions[name]
     words = disposition.patient or {}
-    return [_frame(screening, name, disposition, words, words[call.language], call)]
+    return [_frame(screening, name, disposition, words, words[call.language], call) | _rules(screening)]
 
 
 def _triage_card(screening: Screening, advice: Advice, fired: Sequence[Fired], call: Call) -> Json:
@@ -128,14 +128,15 @@ def _frame(screening: Screening, topic: str, card: Card, summary: Text, words: s
         "indicator": card.indicator,
         "detail": words,
         "source": {
-            "label": screening.texts.source[call.language].format_map(places(screening, call)),
+            "label": screening.texts.source[call.language].format_map(places(screening, call.language)),
             "url": f"{call.public}/fhir/Questionnaire/{screening.questionnaire['id']}",
-            "topic": coding(screening, "dispositions", topic, call.language),
+            "topic": screening.coding("dispositions", topic, call.language),
         },
     }
 
 
-def _rules(screening: Screening, rows: Sequence[str]) -> Json:
-    """What the card rests on, for machines: rows, version of the rule set, content hash."""
-    what: Json = {"rows": list(dict.fromkeys(rows)), "version": screening.version, "hash": screening.hash}
-    return {"extension": {f"{screening.domain}.rules": {name: value for name, value in what.items() if value}}}
+def _rules(screening: Screening, rows: Sequence[str] = ()) -> Json:
+    """What the card rests on, for machines: rows, version of the rule set, content hash, and when it is due again."""
+    named = {"rows": list(dict.fromkeys(rows))} if rows else {}
+    content = {"version": screening.version, "hash": screening.hash, "nextReview": str(screening.next_review)}
+    return {"extension": {f"{screening.domain}.rules": named | content}}

@@ -1,9 +1,11 @@
-"""cds-service: serve, check the content, write the review page and the FHIR package; cli_records has the others."""
+"""cds-service: serve, check the content, write the review page and the FHIR package; the others stand beside it."""
 
+import gc
 import os
 import signal
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ from cds_content.files import ContentError
 from cds_content.plan import definitions
 from cds_content.reach import report
 from cds_content.review import review_page
-from cds_service import __version__, cli_records, logs, server
+from cds_service import __version__, logs, server
 from cds_service.assembly import agreed_clients, faults, load_content, prepared, try_out
 from cds_service.config import Settings, read_settings
 from cds_service.errors import ServiceError, SettingsError
@@ -29,6 +31,7 @@ WELCOME = """cds-service {version}. Not a certified medical device. Content: {co
   contract        {public}/contract, {public}/openapi.json
   content         {public}/review
 """
+OVERDUE = "WARNING: the content of {name} should have been reviewed again before {day}. Have it reviewed, and signed."
 DEVELOPMENT = """Development mode: no authentication; never send it the data of patients.
 
   Open {public}/sandbox in a browser: a small EHR with invented patients.
@@ -41,7 +44,32 @@ curl -s -H 'Content-Type: application/json' -d "$(curl -s {public}/examples/new-
 log = logs.get()
 
 
-@click.group()
+ELSEWHERE = {
+    "migrate": "cli_records",
+    "purge": "cli_records",
+    "erase": "cli_records",
+    "export": "cli_records",
+    "report": "cli_records",
+    "screen": "cli_screen",
+    "conformance": "cli_conformance",
+    "prove": "cli_prove",
+}
+
+
+class Commands(click.Group):
+    """Those of this module and those of ELSEWHERE, each loaded when it is asked for: a start has no time for all."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(f"cds_service.{ELSEWHERE[cmd_name]}"), cmd_name)
+        return found
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__)
 def commands() -> None:
     """A CDS Hooks service for low back pain."""
@@ -53,6 +81,7 @@ def serve() -> None:
     early: list[int] = []  # what is asked for before there is something to reload is done then
     signal.signal(signal.SIGHUP, lambda number, _: early.append(number))
     logs.start()
+    gc.disable()
     settings, known = read_settings(), Known()
     service = prepared(settings, known=known)
     _welcome(settings, service)
@@ -64,6 +93,8 @@ def serve() -> None:
         return app
 
     current = Current(create_app(service), renewed)
+    gc.freeze()  # what there is by now stays: to find that out, the collector would hold a call up for 0.1 s
+    gc.enable()
     signal.signal(signal.SIGHUP, lambda *_: current.reload())
     if early:
         current.reload()
@@ -73,8 +104,9 @@ def serve() -> None:
 
 def _welcome(settings: Settings, service: Deployment) -> None:
     for screening in service.screenings:
-        if datetime.now(UTC).date() > screening.next_review:
+        if screening.is_overdue(datetime.now(UTC).date()):
             log.warning("content is past its review date", screening=screening.name)
+            click.echo(OVERDUE.format(name=screening.name, day=screening.next_review))
     content = [
         f"{one.name} {one.version} ({one.signed_by or 'not reviewed by a clinician'})" for one in service.screenings
     ]
@@ -116,10 +148,6 @@ def package(path: Path) -> None:
     screenings = load_content(read_settings())
     write_package(screenings, [one for screening in screenings for one in definitions(screening)], path)
     click.echo(f"wrote {path}")
-
-
-for _command in (cli_records.purge, cli_records.erase, cli_records.export, cli_records.report):
-    commands.add_command(_command)
 
 
 def main() -> None:

@@ -26,6 +26,13 @@ _OF_TENANT = click.option("--tenant", help="one tenant of that client; without i
 
 
 @click.command()
+def migrate() -> None:
+    """Make the tables, or bring them to the form of this version; `serve` does the same at its start."""
+    open_store(read_settings().database_url).dispose()
+    click.echo("the database has the form of this version")
+
+
+@click.command()
 def purge() -> None:
     """Remove what is older than CDS_KEEP_RESPONSE_DAYS and CDS_KEEP_RECORD_DAYS say; run it daily."""
     settings = read_settings()

@@ -59,6 +59,13 @@ class Connection(HTTPChannel):
                 self.will_close = True
         return taken
 
+    def writable(self) -> bool:
+        """Not while a thread is writing: the loop would come back at once, again and again, and hold that thread up."""
+        if not self.outbuf_lock.acquire(blocking=False):
+            return False
+        self.outbuf_lock.release()
+        return bool(super().writable())
+
     def service(self) -> None:
         self.until, self._expected = time.monotonic() + self.patience.idle, False
         super().service()

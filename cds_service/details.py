@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cds_content.card_shapes import Card, Paragraph
 from cds_content.screening import Screening
@@ -47,8 +48,9 @@ def detail(
     statements = {name for one in findings for name in one.basis} | {name for part in shown for name in part.basis}
     top = [finding for finding in findings if finding.advice == findings[0].advice]  # whose urgency this card has
     sources = dict.fromkeys(name for finding in top for name in finding.beyond)
-    shared = places(screening, call)
-    filled = shared | {
+    shared = places(screening, language)
+    filled = {
+        **shared,
         "orders": _bullets(order.name for order in orders),
         "reasons": _bullets(_reason(screening, one, language) for one in fired),
         "history": _bullets(_reason(screening, one, language) for one in advice.history),
@@ -80,16 +82,20 @@ def listed(screening: Screening, fired: Sequence[Fired]) -> list[Fired]:
     return kept
 
 
-def places(screening: Screening, call: Call) -> dict[str, str]:
-    """What the places stand for on every card."""
-    texts, language = screening.texts, call.language
+def _shared(screening: Screening, language: str) -> Mapping[str, str]:
+    """What the places stand for on every card in this language."""
+    texts = screening.texts
     return {name: text[language] for name, text in texts.text.items()} | {
         "version": screening.version,
         "hash": screening.hash[:12],
+        "next-review": str(screening.next_review),
         "signed": (texts.signed if screening.signed_by else texts.unsigned)[language],
         "fresh-days": str(screening.fresh.days),
         "alarm-days": str(screening.alarming.days),
     }
+
+
+places = lru_cache(maxsize=64)(_shared)  # screenings and languages; some more than are ever loaded
 
 
 def _applies(part: Paragraph, advice: Advice, *, complete: bool) -> bool:
@@ -102,7 +108,10 @@ def _applies(part: Paragraph, advice: Advice, *, complete: bool) -> bool:
 def text(paragraphs: Sequence[Paragraph], filled: Mapping[str, str], language: str) -> str:
     """The paragraphs with their places filled in; one with an empty place is left out."""
     texts = [str(getattr(part, language)) for part in paragraphs]
-    return "\n\n".join(words.format_map(filled) for words in texts if all(filled[at] for at in PLACE.findall(words)))
+    return "\n\n".join(words.format_map(filled) for words in texts if all(filled[at] for at in _named(words)))
+
+
+_named = lru_cache(maxsize=4096)(PLACE.findall)  # the places of a paragraph; some more than there are
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ Counts are those of this process, since its start. Names and labels: docs/operat
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram, generate_latest
@@ -36,6 +37,7 @@ SELF_TEST = Gauge("cds_self_test_passed", "1 where the last self-test gave the e
 DATABASE = Gauge("cds_database_up", "1 where the database could be read at the last look.")
 FHIR_SERVERS = Gauge("cds_fhir_server_up", "1 closed, 0.5 half-open, 0 open circuit of a FHIR base.", ["base"])
 CONTENT = Gauge("cds_content_info", "The content in use.", ["screening", "version", "questionnaire", "hash", "signed"])
+REVIEW = Gauge("cds_content_next_review_seconds", "When the content must be reviewed again, Unix time.", ["screening"])
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,15 @@ def count_alarm(screening: Screening, disposition: str, *, stored: bool) -> None
 
 
 def show_content(screenings: Sequence[Screening]) -> None:
-    """The content in use now, and no other."""
+    """The content in use now, and no other. Each disposition is counted from 0, so that one that never comes shows."""
     CONTENT.clear()
+    REVIEW.clear()
     for one in screenings:
         signed = "yes" if one.signed_by else "no"
         CONTENT.labels(one.name, one.version, one.questionnaire["version"], one.hash, signed).set(1)
+        REVIEW.labels(one.name).set(datetime.combine(one.next_review, time(), UTC).timestamp())
+        for disposition in one.dispositions:
+            DECISIONS.labels(one.name, one.version, disposition)
 
 
 def show_fhir_servers(states: Mapping[str, str]) -> None:

@@ -79,10 +79,13 @@ def asked(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, until: float, private: bool = False
 ) -> Iterator[HTTPResponse]:
     """The head of the answer, of any status; `read` gives the body, while the block lasts. Raises Unreachable."""
-    with _in_our_words():
-        request = requests.Request(method, url, headers=_OURS | dict(headers), data=body).prepare()
-        with _open(request, until, private) as answer:
-            yield answer
+    with _in_our_words(), _open(as_sent(method, url, headers, body), until, private) as answer:
+        yield answer
+
+
+def as_sent(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.PreparedRequest:
+    """The request as it goes out, but for the header Host. Raises ValueError for what is no URL or no header."""
+    return requests.Request(method, url, headers=_OURS | dict(headers), data=body).prepare()
 
 
 @contextmanager

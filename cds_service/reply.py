@@ -65,7 +65,8 @@ def _replied(asked: Asked) -> tuple[Advice, Json]:
 
 def _evidence(asked: Asked, orders: Sequence[Order] = ()) -> Evidence:
     prefetch = completed(asked.request, asked.templates, asked.client)
-    refuse_others(asked.request, prefetch.values())
+    sent = asked.request.prefetch or {}
+    refuse_others(asked.request, [value for key, value in prefetch.items() if value is not sent.get(key)])
     resources = [order.resource for order in orders]
     return gather(asked.screening, asked.request, prefetch, resources, _submitted(asked), asked.call.now)
 
@@ -99,7 +100,9 @@ def _ordered(asked: Asked, orders: Sequence[Order]) -> tuple[Advice, Json]:
     heard = {kind: advice for kind, advice in advices.items() if advice is not NO_SCREENING}
     if not heard:
         return NO_SCREENING, {"cards": offer_cards(screening, asked.call) if evidence.complaint else []}
-    cards, advice = order_cards(screening, heard, orders, asked.call), next(iter(heard.values()))
+    urgency = list(screening.dispositions)  # the most urgent first: what is recorded is no calmer than what is shown
+    advice = min(heard.values(), key=lambda one: urgency.index(one.disposition))
+    cards = order_cards(screening, heard, orders, asked.call)
     signed = orders if asked.client.system_actions and asked.request.hook == "order-sign" else []  # final only there
     done = annotations(screening, signed, advice, asked.call.language)
     return advice, {"cards": cards} | ({"systemActions": done} if done else {})

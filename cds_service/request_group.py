@@ -13,7 +13,6 @@ from cds_content.shapes import Json
 from cds_service.advice import Advice
 from cds_service.details import Call
 from cds_service.hooks import catalogued
-from cds_service.suggestions import coding
 
 PRIORITY = {"info": "routine", "warning": "urgent", "critical": "stat"}  # ConceptMap/indicator-to-request-priority
 _TYPE = "http://terminology.hl7.org/CodeSystem/action-type"
@@ -76,7 +75,7 @@ def rows_of(screening: Screening, card: Json) -> list[str]:
 
 def said(screening: Screening, advice: Advice, language: str) -> str:
     """The advice in a sentence: the name of the disposition, and the reason of each row that fired."""
-    name = coding(screening, "dispositions", advice.disposition, language)["display"]
+    name = screening.coding("dispositions", advice.disposition, language)["display"]
     return f"{name}: {' '.join(one.finding.reason[language] for one in advice.fired)}"
 
 

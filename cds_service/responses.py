@@ -81,8 +81,7 @@ def read_response(
 
 def _unreadable(screening: Screening, answers: Answers) -> bool:
     """Whether a safety answer was given that cannot be read."""
-    safety = [name for name, question in screening.questions.items() if question.item.safety]
-    return any(answers[name].doubt == "unreadable" for name in safety)
+    return any(answers[name].doubt == "unreadable" for name in screening.safety)
 
 
 def _unread(screening: Screening, response: Mapping[str, Any]) -> str:
@@ -107,7 +106,7 @@ def _spelling(canonical: str) -> str:
 
 
 _DATE_TIME = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d))?)?)?", re.ASCII
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)))?)?)?", re.ASCII
 )
 
 

@@ -25,23 +25,25 @@ def serve(app: Any, host: str, port: int, patience: Patience = PATIENT) -> None:
     `app` is a WSGI application. Raises SettingsError where nobody can listen there.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # busy threads are no news
+    listeners: list[Listener] = []
+    stopping = _told_to_stop(listeners)  # before anybody can call: who is told to stop then ends as well as later
     try:
-        listeners = listen(app, host, port, patience, _connections())
+        listeners += listen(app, host, port, patience, _connections())
     except OSError:
         raise SettingsError("CDS_PORT: cannot listen there; write a port that is free") from None
-    stopping = _told_to_stop(listeners[0])
     while not stopping:
         _turn(listeners)
     _drain(listeners, patience)
 
 
-def _told_to_stop(listener: Listener) -> list[int]:
-    """Becomes non-empty when a signal says to stop; the loop is woken then."""
+def _told_to_stop(listeners: list[Listener]) -> list[int]:
+    """Becomes non-empty when a signal says to stop; the loop of those who listen by then is woken."""
     told: list[int] = []
 
     def stop(number: int, _: object) -> None:
         told.append(number)
-        listener.pull_trigger()
+        for listener in listeners[:1]:
+            listener.pull_trigger()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

@@ -19,9 +19,14 @@ from cds_service.ehr import Unreachable, get
 from cds_service.resources import dicts
 
 PATIENCE = 6.0  # seconds for all that is asked for one page: a person waits for it, and no hook does
-Reason = Literal["unanswered", "no-s256", "elsewhere", "refused", "damaged", "no-patient", "other-patient", "no-write"]
+SHORTEST = 120  # seconds that a token lives: in less, nobody fills in a form
+Reason = (
+    Literal["unanswered", "no-s256", "elsewhere", "refused", "damaged", "no-patient", "other-patient", "no-write"]
+    | Literal["other-issuer", "short-lived"]
+)
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
+_SEARCHES = re.compile(r"(patient|user)/(QuestionnaireResponse|\*)\.(c?r?u?d?s|read|\*)", re.ASCII)
 _USES = ("official", "usual")  # of names, the best first
 
 
@@ -35,24 +40,32 @@ class NotLaunched(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """What the FHIR server at `base` says of its authorization server; `issuer` and `jwks` may be empty."""
+    """What the FHIR server at `base` says of its authorization server; `issuer` and `jwks` may be empty.
+
+    `names_itself`: its answers to the browser always say of whom they are (RFC 9207).
+    """
 
     base: str
     authorization: str
     token: str
     issuer: str
     jwks: str
+    names_itself: bool = False
 
 
 @dataclass(frozen=True)
 class Granted:
-    """What came for a code. `lives` is in seconds, None where it was not said; `form` a canonical, empty where none."""
+    """What came for a code. `lives` is in seconds, None where it was not said; `form` a canonical, empty where none.
+
+    `searches`: the token also lets look for responses.
+    """
 
     token: str
     patient: str
     lives: int | None
     form: str
     id_token: str
+    searches: bool
 
 
 def discovered(base: str, client: Client, until: float) -> Server:
@@ -65,7 +78,19 @@ def discovered(base: str, client: Client, until: float) -> Server:
     if not all(_agreed(at[name], base, client) for name in ("authorization_endpoint", "token_endpoint")):
         raise NotLaunched("elsewhere")
     keys = at["jwks_uri"] if _agreed(at["jwks_uri"], base, client) else ""
-    return Server(base, at["authorization_endpoint"], at["token_endpoint"], at["issuer"], keys)
+    named = said.get("authorization_response_iss_parameter_supported") is True
+    return Server(base, at["authorization_endpoint"], at["token_endpoint"], at["issuer"], keys, named)
+
+
+def check_issuer(server: Server, iss: str | None) -> None:
+    """Raises NotLaunched for an answer of another authorization server than the browser was sent to.
+
+    Otherwise one EHR could have the code of another sent to it. `iss` is what the answer says of itself.
+    """
+    if iss is None and not server.names_itself:
+        return
+    if iss != server.issuer:
+        raise NotLaunched("other-issuer")
 
 
 def address(server: Server, client: Client, redirect: str, state: str, verifier: str, launch: str) -> str:
@@ -84,12 +109,14 @@ def granted(server: Server, client: Client, redirect: str, code: str, verifier: 
     smart = _app(client)
     try:
         with _session(smart, redirect) as session, outbound.mounted(session, until, client.private_addresses):
-            said = session.fetch_token(server.token, code=code, code_verifier=verifier)
+            said = dict(session.fetch_token(server.token, code=code, code_verifier=verifier))
     except OAuthError:
         raise NotLaunched("refused") from None
     except (Unreachable, ValueError):
         raise NotLaunched("unanswered") from None
-    return _read(dict(said), smart)
+    except (TypeError, AttributeError, LookupError, ArithmeticError):  # the library reads on before it looks
+        raise NotLaunched("damaged") from None
+    return _read(said, smart)
 
 
 def patient(server: str, id_: str, token: str, client: Client, until: float) -> tuple[str, str]:
@@ -149,10 +176,14 @@ def _read(said: Json, smart: Smart) -> Granted:
         raise NotLaunched("damaged")
     if not isinstance(about, str) or not _ID.fullmatch(about):
         raise NotLaunched("no-patient")
-    if not writes_responses(_text(said, "scope") or smart.scope):
+    scope = _text(said, "scope") or smart.scope
+    if not writes_responses(scope):
         raise NotLaunched("no-write")
     seconds = int(lives) if isinstance(lives, int | str) and re.fullmatch(r"\d{1,9}", str(lives), re.ASCII) else None
-    return Granted(token, about, seconds, _form(said), _text(said, "id_token"))
+    if seconds is not None and seconds < SHORTEST:
+        raise NotLaunched("short-lived")
+    searches = any(_SEARCHES.fullmatch(one) for one in scope.split())
+    return Granted(token, about, seconds, _form(said), _text(said, "id_token"), searches)
 
 
 def _form(said: Json) -> str:

@@ -5,13 +5,13 @@ Source: CDS Hooks 2.0.1 and 3.0 ballot, "Suggestion", "Action", "Link", "System 
 
 from collections.abc import Sequence
 from datetime import UTC
+from functools import lru_cache
 from urllib.parse import quote
 
 from cds_content.card_shapes import Card, Link, Suggestion
 from cds_content.screening import Screening
 from cds_content.shapes import Json
-from cds_content.templates import fill
-from cds_content.translations import displays
+from cds_content.templates import Template, template
 from cds_service import strict_json
 from cds_service.advice import Advice, Fired, says
 from cds_service.details import Call, places
@@ -33,7 +33,7 @@ def actions(
     members: Json = {
         "suggestions": [_suggestion(screening, one, filled, call) for one in shown],
         "selectionBehavior": "at-most-one" if shown else "",
-        "overrideReasons": [coding(screening, "override-reasons", code, call.language) for code in reasons],
+        "overrideReasons": [screening.coding("override-reasons", code, call.language) for code in reasons],
         "links": [_link(screening, screening.texts.link[name], call) for name in dict.fromkeys(card.links)],
     }
     return {name: value for name, value in members.items() if value}
@@ -62,13 +62,6 @@ def _references(advice: Advice) -> list[str]:
     return list(dict.fromkeys(reading.reference for reading in ours if reading.reference))
 
 
-def coding(screening: Screening, suffix: str, code: str, language: str) -> Json:
-    """A code of one of the screening's own code systems."""
-    name = f"{screening.name}-{suffix}"
-    display = displays(screening.resources, name)[code][language]
-    return {"system": f"{screening.base}/CodeSystem/{name}", "code": code, "display": display}
-
-
 def _suggestion(screening: Screening, suggestion: Suggestion, filled: Json, call: Call) -> Json:
     created = [_create(screening, name, suggestion.priority, filled, call.language) for name in suggestion.resources]
     choice = {"actionSelectionBehavior": suggestion.choose} if call.choices and suggestion.choose else {}
@@ -87,15 +80,21 @@ def _link(screening: Screening, link: Link, call: Call) -> Json:
 
 
 def _create(screening: Screening, name: str, priority: str, places: Json, language: str) -> Json:
-    template = screening.texts.resource[name]
-    resource = fill(template.body, places, language)
-    if priority and resource["resourceType"] == "ServiceRequest":
-        resource["priority"] = priority
-    return {"type": "create", "description": template.action[language], "resource": resource}
+    resource = _templates(screening, name, language)(places)
+    urgent = {"priority": priority} if priority and resource["resourceType"] == "ServiceRequest" else {}
+    action = screening.texts.resource[name].action[language]
+    return {"type": "create", "description": action, "resource": resource | urgent}
+
+
+def _made_ready(screening: Screening, name: str, language: str) -> Template:
+    return template(screening.texts.resource[name].body, language)
+
+
+_templates = lru_cache(maxsize=1024)(_made_ready)  # resources in each language; some more than are ever loaded
 
 
 def _resource_places(screening: Screening, advice: Advice, fired: Sequence[Fired], call: Call) -> Json:
-    noted = places(screening, call) | {"rows": ", ".join(advice.rows) or "–"}
+    noted = {**places(screening, call.language), "rows": ", ".join(advice.rows) or "–"}
     return {
         "patient": call.patient,
         "questionnaire": screening.canonical,

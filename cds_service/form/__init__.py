@@ -3,8 +3,8 @@
 Source: HL7 FHIR R4, Questionnaire and QuestionnaireResponse.
 """
 
-from cds_service.form.given import Given, faults, read, shown, sound
-from cds_service.form.outcome import emergency, is_emergency
+from cds_service.form.emergency import emergency, is_emergency
+from cds_service.form.given import Given, faults, read, shown, sound, strays
 from cds_service.form.response import response
 from cds_service.form.sheet import Entry, Option, Sheet, sheet
 
@@ -21,4 +21,5 @@ __all__ = [
     "sheet",
     "shown",
     "sound",
+    "strays",
 ]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from cds_service.errors import BadRequest
 from cds_service.form.sheet import Entry, Sheet
 
 Given = Mapping[str, tuple[str, ...]]  # linkId → codes, or the digits that were typed
@@ -11,12 +10,15 @@ _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
 
 def read(sheet: Sheet, fields: Iterable[tuple[str, list[str]]]) -> Given:
-    """The answers among the fields of the page, without empty ones. Raises BadRequest for a field that is none."""
-    asked = {entry.link_id for entry in sheet.questions}
+    """The answers among the fields of the page, without empty ones; what is no question of it is left to `strays`."""
     given = {name: tuple(dict.fromkeys(value.strip() for value in values)) for name, values in fields}
-    if given.keys() - asked:
-        raise BadRequest("form: holds a question that is not in it; open the form again")
-    return {name: kept for name, values in given.items() if (kept := tuple(value for value in values if value))}
+    kept = {name: tuple(value for value in values if value) for name, values in given.items()}
+    return {entry.link_id: kept[entry.link_id] for entry in sheet.questions if kept.get(entry.link_id)}
+
+
+def strays(sheet: Sheet, names: Iterable[str]) -> set[str]:
+    """The names that are no question of the form: what they say is a fault, never an answer left out in silence."""
+    return set(names) - {entry.link_id for entry in sheet.questions}
 
 
 def shown(sheet: Sheet, given: Given) -> list[Entry]:
@@ -38,7 +40,8 @@ def faults(sheet: Sheet, given: Given) -> dict[str, str]:
 
 
 def sound(sheet: Sheet, given: Given) -> Given:
-    """What can be read of answers that may have faults: codes that are offered, and numbers in their range."""
+    """What can be read of answers that may have faults: codes that are offered, and numbers in the range of
+    the questions that are asked."""
     codes = {entry.link_id: {option.code for option in entry.options} for entry in sheet.questions if entry.options}
     wrong = {link_id for link_id, fault in faults(sheet, given).items() if fault == "no-number"}
     return {

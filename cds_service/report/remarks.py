@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from cds_service.report.drift import LEAST, are_compared, drifts
 from cds_service.report.sections import Section, Tally, Week, total
 
 NOTHING = "No sign of a malfunction or an ignored card was found among those that are looked for."
+UNCOMPARED = f"Shares were not compared: that takes {LEAST} screenings in the last whole week, and as many before it."
 
 
 def remarks(section: Section) -> list[str]:
-    """A sentence for each sign, and one that says so where there is none: an empty list would say nothing."""
+    """A sentence for each sign, for what could not be looked for, and where all was looked for in vain, that."""
     started = next((at for at, week in enumerate(section.weeks) if week.decisions), None)
     if started is None:
         return ["No call was answered in these weeks."]
-    found = [*_weeks(section.weeks[started:]), *_rows(section), *_cards(section)]
-    return found or [NOTHING]
+    found = [*_weeks(section.weeks[started:]), *_shares(section), *_rows(section), *_cards(section)]
+    unseen = [] if are_compared(section) else [UNCOMPARED]
+    return [*found, *unseen] or [NOTHING]
 
 
 _SIGNS: Sequence[tuple[Callable[[Week], bool], str]] = (
@@ -35,6 +38,15 @@ def _weeks(weeks: Sequence[Week]) -> Iterator[str]:
                 counts = {"decisions": week.decisions, "judged": week.judged, "outside": week.outside}
                 running = ", the week that is running" if week is weeks[-1] else ""
                 yield f"{week.name}{running}: {words.format_map(counts)}."
+
+
+_WHY = "Did a rule, a form, a code or the patients change?"
+
+
+def _shares(section: Section) -> Iterator[str]:
+    for one in drifts(section):
+        shares = f"{one.now} % of {one.of} screenings, and {one.before} % of {one.of_before} in the weeks before"
+        yield f"{one.week}: the share of {one.topic} drifts: {shares}. {_WHY}"
 
 
 def _rows(section: Section) -> Iterator[str]:

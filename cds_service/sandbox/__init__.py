@@ -13,12 +13,12 @@ from cds_content.screening import Screening
 from cds_content.shapes import LANGUAGES, Json
 from cds_service.errors import NotFound
 from cds_service.sandbox import actions, comparison, orders
-from cds_service.sandbox.calls import in_hand
+from cds_service.sandbox.calls import in_hand, user_of
 from cds_service.sandbox.connection import Connection
 from cds_service.sandbox.exchange import Exchange
 from cds_service.sandbox.firing import Caller
 from cds_service.sandbox.launches import Launches
-from cds_service.sandbox.patients import Ward, admitted, complaint
+from cds_service.sandbox.patients import Ward, admitted, complaint, is_listed
 from cds_service.sandbox.records import Records
 from cds_service.sandbox.shapes import Chart, Fired, Person
 from cds_service.sandbox.switches import SWITCHES
@@ -108,11 +108,12 @@ class Ehr:
         Raises NotFound where the hook needs something that the patient does not have: a draft, a response.
         """
         person, chart = self._person(id_), self.chart(id_)
-        more = in_hand(hook, chart, complaint(self._screening(person), id_))
+        problem = complaint(self._screening(person), id_)
+        more = in_hand(hook, chart, problem)
         fired = self._caller(language, self.switches).fire(person, hook, more, self.records)
         fired = self._ward.progress[id_].keep(fired, self.records)
-        if hook == "problem-list-item-create":
-            self.records.put(id_, complaint(self._screening(person), id_))
+        if hook == "problem-list-item-create" and not is_listed(problem, chart.conditions):
+            self.records.put(id_, problem)
         return fired
 
     def replay(self, id_: str, *, language: str = LANGUAGES[0]) -> Fired:
@@ -125,7 +126,8 @@ class Ehr:
     def order(self, id_: str, kind: str, *, language: str = LANGUAGES[0]) -> Fired:
         """Chooses an order of this kind: it is a draft, and the hook order-select is called."""
         person = self._person(id_)
-        self._ward.progress[id_].draft(orders.drafted(self._screenings, kind, id_, person.user, self.now()))
+        user = user_of("order-select", person)
+        self._ward.progress[id_].draft(orders.drafted(self._screenings, kind, id_, user, self.now()))
         return self.fire(id_, "order-select", language=language)
 
     def sign(self, id_: str, *, language: str = LANGUAGES[0]) -> Fired:
@@ -142,15 +144,17 @@ class Ehr:
 
     def accept(self, id_: str, card: str, suggestion: str) -> None:
         """Does what the suggestion says, all or nothing, and tells the service. Raises NotFound and BadRequest."""
-        _, shown = self._ward.progress[self._person(id_).id].card(card)
+        fired, shown = self._ward.progress[self._person(id_).id].to_accept(card, suggestion)
         self._ward.progress[id_].do(actions.suggestion_of(shown, suggestion).get("actions", []), self.records)
-        self._heed(id_, card, "accepted", actions.accepted(card, suggestion, self.now()))
+        taken = (*fired.taken.get(card, ()), suggestion)
+        known = [one for one in taken if one not in fired.made]
+        feedback = None if suggestion in fired.made else actions.accepted(card, known, self.now())
+        self._heed(id_, fired, card, ("accepted", taken), feedback)
 
     def dismiss(self, id_: str, card: str, reason: Json | None = None, comment: str = "") -> None:
         """Puts the card aside, with one of its reasons (a Coding) or a comment, and tells the service."""
-        self._heed(
-            self._person(id_).id, card, "overridden", actions.overridden(card, reason, comment[:1000], self.now())
-        )
+        fired, _ = self._ward.progress[self._person(id_).id].to_dismiss(card)
+        self._heed(id_, fired, card, ("overridden", ()), actions.overridden(card, reason, comment[:1000], self.now()))
 
     def switch(self, name: str, *, on: bool) -> None:
         """Breaks something on purpose, or mends it. Raises NotFound."""
@@ -164,7 +168,7 @@ class Ehr:
         return self.launches.begin(id_, person.user, url, app_context, self.now())
 
     def form(self, id_: str, screening: str) -> str:
-        """The same for the form of a screening of this service. Raises NotFound."""
+        """Where the browser goes to open the form of a screening for the patient. Raises NotFound."""
         for one in self._screenings:
             if one.name == screening:
                 query = urlencode({"questionnaire": one.canonical})
@@ -200,7 +204,10 @@ class Ehr:
             self.connection.address, *with_services, self.base, self.signer, self.grants, on, language, self.now
         )
 
-    def _heed(self, id_: str, card: str, outcome: str, feedback: Json) -> None:
-        fired, _ = self._ward.progress[id_].card(card)
-        sent = self._caller(LANGUAGES[0], self.switches).tell(fired, card, feedback)
-        self._ward.progress[id_].heed(fired, card, outcome, sent)
+    def _heed(
+        self, id_: str, fired: Fired, card: str, done: tuple[str, tuple[str, ...]], feedback: Json | None
+    ) -> None:
+        """Tells the service what was done with its card, where it knows the uuids that the feedback would name."""
+        tell = self._caller(LANGUAGES[0], self.switches).tell
+        sent = tell(fired, card, feedback) if feedback and card not in fired.made else None
+        self._ward.progress[id_].heed(fired, card, *done, sent)

@@ -26,7 +26,7 @@ def apply(records: Records, drafts: list[Json], patient: str, actions: Sequence[
         except ServiceError as error:
             records.restore(before)
             why = error.issues[0]["diagnostics"] if isinstance(error, Unprocessable) else str(error)
-            raise BadRequest(f"the suggestion cannot be carried out: {why}") from None
+            raise BadRequest(f"the actions cannot be carried out: {why}") from None
     return drafts
 
 
@@ -38,9 +38,10 @@ def suggestion_of(card: Json, uuid: str) -> Json:
     raise NotFound("this card has no such suggestion; open the chart again")
 
 
-def accepted(card: str, suggestion: str, now: datetime) -> Json:
-    """The feedback on a card of which a suggestion was taken."""
-    return _feedback({"card": card, "outcome": "accepted", "acceptedSuggestions": [{"id": suggestion}]}, now)
+def accepted(card: str, suggestions: Sequence[str], now: datetime) -> Json:
+    """The feedback on a card of which these suggestions were taken."""
+    taken = [{"id": one} for one in suggestions]
+    return _feedback({"card": card, "outcome": "accepted", "acceptedSuggestions": taken}, now)
 
 
 def overridden(card: str, reason: Json | None, comment: str, now: datetime) -> Json:

@@ -12,17 +12,24 @@ from uuid import uuid4
 from cds_content.shapes import Json
 from cds_service.errors import BadRequest, NotFound
 from cds_service.sandbox.records import KINDS, Page, Records
-from cds_service.sandbox.shapes import Chart, Person
+from cds_service.sandbox.shapes import PRACTITIONER, Chart, Person
 
 _TOKEN = re.compile(r"\{\{\s*([A-Za-z.]+)\s*\}\}")
 _OWN = ".questionnaire-response"  # the end of the name of the hook for a response in hand
+_STAFFED = ("encounter-start", "order-select", "order-sign", "problem-list-item-create")  # no patient is their user
 _USERS = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson")
 
 
 def context_of(hook: str, person: Person, more: Json) -> Json:
     """The context of this hook; `more` are the members that only it has."""
-    context = {"userId": person.user, "patientId": person.id}
+    context = {"userId": user_of(hook, person), "patientId": person.id}
     return context | ({"encounterId": person.encounter} if hook == "encounter-start" else {}) | more
+
+
+def user_of(hook: str, person: Person) -> str:
+    """Who is at work when this hook is called: staff where its page wants staff, also if a patient has the chart."""
+    by_patient = not person.user.startswith("Practitioner")
+    return f"Practitioner/{PRACTITIONER}" if hook in _STAFFED and by_patient else person.user
 
 
 def in_hand(hook: str, chart: Chart, problem: Json) -> Json:
@@ -52,12 +59,11 @@ def collection(resources: Sequence[Json]) -> Json:
 
 
 def searchset(page: Page, base: str, kind: str, asked: Mapping[str, str]) -> Json:
-    """The Bundle of a search; with a link to the next part where there is one."""
+    """The Bundle of a search. Its self link says what was searched for; there is one to the next part, if any."""
     entries = [{"fullUrl": f"{base}/{kind}/{one['id']}", "resource": one} for one in page.found]
-    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": page.total}
-    if page.following:
-        query = urlencode({**asked, "_offset": page.following})
-        bundle["link"] = [{"relation": "next", "url": f"{base}/{kind}?{query}"}]
+    pages = {"self": dict(asked)} | ({"next": {**asked, "_offset": page.following}} if page.following else {})
+    link = [{"relation": name, "url": f"{base}/{kind}?{urlencode(query)}"} for name, query in pages.items()]
+    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": page.total, "link": link}
     return bundle | ({"entry": entries} if entries else {})
 
 

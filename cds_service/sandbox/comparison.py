@@ -45,11 +45,12 @@ def _value(question: Question, code: str) -> Json:
 
 
 def _without(items: Any, link_id: str) -> list[Any]:
-    """The items, also those within others, but for the one with this linkId."""
+    """The items, also those within others and within answers, but for the one with this linkId."""
     kept = [one for one in items or [] if not (isinstance(one, dict) and one.get("linkId") == link_id)]
-    return [
-        one | {"item": _without(one["item"], link_id)}
-        if isinstance(one, dict) and isinstance(one.get("item"), list)
-        else one
-        for one in kept
-    ]
+    return [_within(one, link_id) for one in kept]
+
+
+def _within(part: Any, link_id: str) -> Any:
+    """The item or answer, without that item in any of its own lists."""
+    lists = [name for name in ("item", "answer") if isinstance(part, dict) and isinstance(part.get(name), list)]
+    return part | {name: _without(part[name], link_id) for name in lists} if lists else part

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from cds_content.shapes import Json
 from cds_service.errors import BadRequest
-from cds_service.sandbox.answers import read_services
 from cds_service.sandbox.exchange import Exchange, exchanged
+from cds_service.sandbox.replies import read_services
 
 
 class Connection:
@@ -25,8 +25,8 @@ class Connection:
 
     @property
     def services(self) -> list[Json]:
-        """Its services; asked for when they are first needed, and again after a failure."""
-        if self.discovered is None or self.problem:
+        """Its services; asked for when they are first needed. A failure stays until `to` is called again."""
+        if self.discovered is None:
             self._discover(self.address)
         return self._services
 

@@ -9,15 +9,15 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from cds_content.shapes import Json
-from cds_service.sandbox.answers import read_answer
 from cds_service.sandbox.calls import context_of, prefetched
 from cds_service.sandbox.exchange import Exchange, exchanged
 from cds_service.sandbox.records import Records
+from cds_service.sandbox.replies import read_reply, renamed
 from cds_service.sandbox.shapes import Fired, Person
 from cds_service.sandbox.switches import broken
 from cds_service.sandbox.tokens import LIFETIME, Grants, Signer
 
-MOST = 50  # exchanges that are kept of a patient
+MOST = 50  # calls on our FHIR server that are kept of a hook
 _SCOPE = "patient/*.rs"
 
 
@@ -55,24 +55,25 @@ class Caller:
 
     def tell(self, fired: Fired, card: str, feedback: Json) -> Exchange:
         """Sends feedback to the service that gave the card, wherever the sandbox is connected to by now."""
-        end = f"/cds-services/{quote(fired.origin[card], safe='')}"
-        called = next(one.url for one in fired.exchanges if one.what == "hook" and one.url.endswith(end))
-        url = f"{called}/feedback"
+        url = f"{fired.urls[fired.origin[card]]}/feedback"
         return exchanged("feedback", "POST", url, self._headers(url), feedback)
 
     def _called(self, service: Json, person: Person, request: Callable[[Json, str], Json]) -> Fired:
         token, grant = self.grants.give(person.id, _SCOPE, self.now() + LIFETIME)
         url = f"{self.address}/cds-services/{quote(service['id'], safe='')}"
         sent = exchanged("hook", "POST", url, self._headers(url), request(service, token))
-        cards, system, problem = read_answer(sent)
+        answer = read_reply(sent)
         return Fired(
             service["hook"],
             service["id"],
-            (sent, *grant.used),
-            tuple(cards),
-            tuple(system),
-            problem,
-            origin={card["uuid"]: service["id"] for card in cards},
+            (sent, *grant.used[:MOST]),
+            answer.cards,
+            answer.system_actions,
+            answer.problem,
+            origin={card["uuid"]: service["id"] for card in answer.cards},
+            urls={service["id"]: url},
+            made=answer.made,
+            cut=len(grant.used) > MOST,
         )
 
     def _request(self, service: Json, context: Json, token: str, records: Records) -> Json:
@@ -103,27 +104,47 @@ class Caller:
         }
 
 
-def merged(fired: Fired, feedback: Exchange, heeded: Mapping[str, str]) -> Fired:
-    """The same with the feedback that was sent on its cards."""
-    refused = bool(feedback.error) or not 200 <= feedback.status < 300
+def merged(fired: Fired, card: str, outcome: str, taken: tuple[str, ...], told: Exchange | None) -> Fired:
+    """`fired` with what became of a card, and the feedback on it; None: there was none that could be sent."""
+    why = _untold(told)
+    problem = ("feedback",) if told and why and "feedback" not in fired.problem else ()
     return replace(
         fired,
-        exchanges=(*fired.exchanges, feedback)[-MOST:],
-        heeded={**fired.heeded, **heeded},
-        problem=(*fired.problem, *(["feedback"] if refused and "feedback" not in fired.problem else [])),
+        exchanges=(*fired.exchanges, *([told] if told else [])),
+        heeded={**fired.heeded, card: outcome},
+        taken={**fired.taken, card: taken},
+        untold={uuid: said for uuid, said in {**fired.untold, card: why}.items() if said},
+        problem=(*fired.problem, *problem),
     )
+
+
+def _untold(feedback: Exchange | None) -> str:
+    """Why the service does not know; empty where it does."""
+    if feedback is None:
+        return "no-uuid"
+    return feedback.error or ("" if 200 <= feedback.status < 300 else "refused")
 
 
 def _joined(one: Fired, other: Fired) -> Fired:
-    """Both in one. A card whose uuid is there already is another's: it is not shown, and that is said."""
-    cards = tuple(card for card in other.cards if card["uuid"] not in one.origin)
-    twice = ("bad-cards",) if len(cards) < len(other.cards) else ()
+    """Both in one. A card whose uuid is there already is another's: it gets one of ours, and that is said."""
+    cards = tuple(renamed(card) if card["uuid"] in one.origin else card for card in other.cards)
+    twice = {card["uuid"] for card in cards} - other.origin.keys()
+    exchanges = _fewer((*one.exchanges, *other.exchanges))
     return Fired(
         one.hook,
         f"{one.service}, {other.service}",
-        (*one.exchanges, *other.exchanges)[:MOST],
+        exchanges,
         (*one.cards, *cards),
         (*one.system_actions, *other.system_actions),
-        tuple(dict.fromkeys((*one.problem, *other.problem, *twice))),
-        origin={**other.origin, **one.origin},
+        tuple(dict.fromkeys((*one.problem, *other.problem, *(["bad-parts"] if twice else [])))),
+        origin={**one.origin, **{card["uuid"]: other.service for card in cards}},
+        urls={**one.urls, **other.urls},
+        made=one.made | other.made | twice,
+        cut=one.cut or other.cut or len(exchanges) < len(one.exchanges) + len(other.exchanges),
     )
+
+
+def _fewer(exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+    """All but the calls on our FHIR server beyond MOST."""
+    beyond = [at for at, one in enumerate(exchanges) if one.what == "fhir"][MOST:]
+    return tuple(one for at, one in enumerate(exchanges) if at not in set(beyond))

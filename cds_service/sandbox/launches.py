@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from threading import Lock
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 from cds_content.shapes import Json
 from cds_service.clients import FORM_CLIENT
@@ -75,8 +75,9 @@ class Launches:
         token = token_urlsafe(24)
         with self._lock:
             _room(self._launches)[token] = _Launch(patient, user, app_context, now + _LAUNCHES)
-        query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in ("iss", "launch")]
-        return urlunsplit(parts._replace(query=urlencode([*query, ("iss", self.base), ("launch", token)])))
+        pairs = [one for one in parts.query.split("&") if one and not _is_ours(one)]
+        query = "&".join([*pairs, urlencode({"iss": self.base, "launch": token})])
+        return urlunsplit(parts._replace(query=query))
 
     def authorize(self, asked: Mapping[str, str], first: tuple[str, str], now: datetime) -> str:
         """Where the browser goes back to, with a code. `first` are patient and user of a launch from outside.
@@ -143,6 +144,11 @@ class Launches:
             }
             given["id_token"] = self._signer.sign(claims, now)
         return given | ({"appContext": launch.app_context} if launch.app_context else {})
+
+
+def _is_ours(pair: str) -> bool:
+    """Whether this part of a query says what only the launch itself says. All others stay as they were written."""
+    return unquote_plus(pair.partition("=")[0]) in ("iss", "launch")
 
 
 def _check(asked: Mapping[str, str], base: str) -> None:

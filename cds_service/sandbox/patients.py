@@ -11,10 +11,9 @@ from cds_content.shapes import Json
 from cds_service.resources import held, is_resource, parts
 from cds_service.sandbox.progress import Progress
 from cds_service.sandbox.records import Records
-from cds_service.sandbox.shapes import Chart, Person
+from cds_service.sandbox.shapes import PRACTITIONER, Chart, Person
 from cds_service.scenarios import Scenario, filled
 
-PRACTITIONER = "synthetic-gp"
 _STAFF = {"resourceType": "Practitioner", "id": PRACTITIONER, "name": [{"text": "Synthetic GP"}]}
 
 _TEXT = {"nl": "Nieuwe patiënt", "en": "New patient"}
@@ -68,13 +67,20 @@ def suited(scenarios: Iterable[Scenario], screenings: Sequence[Screening]) -> tu
 def complaint(screening: Screening, patient: str) -> Json:
     """The Condition by which the screening knows the complaint, active."""
     known = screening.texts.known_by[0]
+    words = screening.codes.get(known.code, {}).get("display")
     status = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}
     return {
         "resourceType": "Condition",
         "clinicalStatus": {"coding": [status]},
-        "code": {"coding": [{"system": known.system, "code": known.code}], "text": screening.questionnaire["title"]},
+        "code": {"coding": [{"system": known.system, "code": known.code}], **({"text": words} if words else {})},
         "subject": {"reference": f"Patient/{patient}"},
     }
+
+
+def is_listed(problem: Json, conditions: Sequence[Json]) -> bool:
+    """Whether the list holds this problem already, with the same code and status."""
+    alike = [(one.get("code"), one.get("clinicalStatus")) for one in conditions]
+    return (problem["code"], problem["clinicalStatus"]) in alike
 
 
 def _drafts(request: Json) -> list[Json]:

@@ -25,6 +25,7 @@ KINDS = (
     *("Patient", "Condition", "QuestionnaireResponse", "Encounter", "ServiceRequest", "Task", "CarePlan"),
     *("Appointment", "CommunicationRequest", "Communication", "Practitioner"),
 )
+_RESTED_ON = ("Patient", "Encounter", "Practitioner")
 _WHOSE = ("subject", "for", "patient", "recipient")  # the members that say whose a resource is
 _FILTERS = ("_id", "questionnaire", "clinical-status", "status")
 _KNOWN = ("patient", "subject", *_FILTERS, "_sort", "_count", "_offset")
@@ -87,13 +88,15 @@ class Records:
             key = (resource["resourceType"], str(resource.get("id")))
             self.read(*key, owner)
             version = self._kept[key].version + 1
-            self._kept[key] = _Kept(owner, _versioned(resource, version), version)
+            self._kept[key] = _Kept(self._kept[key].owner, _versioned(resource, version), version)
             return self._kept[key].resource
 
     def delete(self, owner: str, kind: str, id_: str) -> None:
-        """Raises NotFound."""
+        """Raises NotFound, and Conflict for what the chart rests on."""
         with self.lock:
             self.read(kind, id_, owner)
+            if kind in _RESTED_ON:
+                raise Conflict(f"a chart rests on its {', '.join(_RESTED_ON)}: none is deleted; leave the action out")
             del self._kept[kind, id_]
 
     def of(self, owner: str, kind: str) -> list[Json]:
@@ -102,11 +105,11 @@ class Records:
             return [one.resource for (type_, _), one in self._kept.items() if (type_, one.owner) == (kind, owner)][::-1]
 
     def search(self, owner: str, kind: str, asked: Mapping[str, str]) -> Page:
-        """What the search finds in the record of the patient. Raises BadRequest for a parameter that is not known."""
+        """What the search finds in the record of the patient. Raises BadRequest for what is not known."""
         if unknown := asked.keys() - set(_KNOWN):
             raise BadRequest(f"{len(unknown)} search parameter(s) not known here; write any of: {', '.join(_KNOWN)}")
         for name in ("patient", "subject"):
-            if asked.get(name, owner).removeprefix("Patient/") != owner:
+            if owner not in _patients(name, asked.get(name, owner)):
                 return Page((), 0)
         found = [one for one in self.of(owner, kind) if all(_fits(one, name, asked) for name in _FILTERS)]
         return _page(_sorted(found, asked.get("_sort", "")), asked)
@@ -154,26 +157,47 @@ def _check(resource: Json) -> None:
 
 def _check_owner(owner: str, resource: Json) -> None:
     if owner_of(resource) not in ("", owner):
-        raise Unprocessable(
-            [_issue("business-rule", "subject: is another patient than the one in view; write that one")]
-        )
+        raise Unprocessable([_issue("business-rule", "subject: is another patient than the one in view; write that")])
 
 
 def _issue(code: str, text: str) -> Json:
     return {"severity": "error", "code": code, "diagnostics": text}
 
 
+def _patients(name: str, value: str) -> list[str]:
+    """The ids that a search for a patient names. Raises BadRequest for another form of reference."""
+    found = [one.removeprefix("Patient/") for one in value.split(",")]
+    if any("/" in one or "|" in one for one in found):
+        raise BadRequest(f"{name}: is no patient of this server; write Patient/ and the id")
+    return found
+
+
 def _fits(resource: Json, name: str, asked: Mapping[str, str]) -> bool:
-    """Whether one of the values asked for, separated by commas, is exactly what the resource holds."""
+    """Whether the resource holds one of the values asked for, separated by commas. Raises BadRequest."""
     if name not in asked:
         return True
+    wanted = asked[name].split(",")
     if name == "clinical-status":
-        status = resource.get("clinicalStatus")
-        coding = status.get("coding") if isinstance(status, dict) else None
-        held = [one.get("code") for one in coding if isinstance(one, dict)] if isinstance(coding, list) else []
-    else:
-        held = [resource.get(name.removeprefix("_"))]
-    return any(one in asked[name].split(",") for one in held)
+        return any(_is_coded(coding, one) for coding in _codings(resource) for one in wanted)
+    if name in ("_id", "status") and "|" in asked[name]:
+        raise BadRequest(f"{name}: its values have no code system; write the value alone")
+    return resource.get(name.removeprefix("_")) in wanted
+
+
+def _codings(condition: Json) -> list[Json]:
+    status = condition.get("clinicalStatus")
+    coding = status.get("coding") if isinstance(status, dict) else None
+    return [one for one in coding if isinstance(one, dict)] if isinstance(coding, list) else []
+
+
+def _is_coded(coding: Json, token: str) -> bool:
+    """Whether the coding fits the token: `code` of any system, `|code` of none, `system|code`, `system|` of any code.
+
+    Source: HL7 FHIR R4, "Search", 3.1.1.4.10.
+    """
+    system, bar, code = token.rpartition("|")
+    of_system = not bar or coding.get("system", "") == system
+    return of_system and (coding.get("code") == code or bool(system and not code))
 
 
 def _sorted(found: list[Json], by: str) -> list[Json]:

@@ -7,6 +7,8 @@ from cds_content.shapes import Json
 from cds_service.sandbox.exchange import Exchange
 from cds_service.scenarios import Scenario
 
+PRACTITIONER = "synthetic-gp"  # the id of the one who works here
+
 
 @dataclass(frozen=True)
 class Person:
@@ -31,7 +33,10 @@ class Fired:
     on our FHIR server while it answered, and later the feedback. `cards` are those that can be shown; each has a uuid,
     made here where the service sent none. `problem` are names in words/problems.toml, for whatever is no valid answer:
     where it is not empty, no card does not mean that the service had none to give. `heeded` is by uuid what became of a
-    card, "accepted" or "overridden"; `origin` the id of its service.
+    card, "accepted" or "overridden"; `taken` which of its suggestions were accepted; `untold` why its service does not
+    know: "no-uuid", "refused", or the error of the exchange. `origin` is by uuid the id of its service, and `urls` by
+    that id where it was called. `made` are the uuids that no service gave. `refused` says why the system actions were
+    not carried out. `cut`: there were more calls on our FHIR server than are kept here.
     """
 
     hook: str
@@ -41,7 +46,13 @@ class Fired:
     system_actions: tuple[Json, ...] = ()
     problem: tuple[str, ...] = ()
     heeded: Mapping[str, str] = field(default_factory=dict)
+    taken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untold: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
+    refused: str = ""
+    cut: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,17 @@
 // The form without this script works too: then the server asks the follow-ups, and all questions are on one page.
 (() => {
+  const minutes = document.getElementById("minutes");
+  const opened = Number(minutes?.textContent);
+  const began = Date.now();
+  if (minutes) setInterval(() => { minutes.textContent = Math.max(opened - Math.floor((Date.now() - began) / 60000), 0); }, 10000);
+})();
+(() => {
   const form = document.getElementById("form");
+  const review = document.getElementById("review");
+  if (!review) return;
   const questions = [...form.querySelectorAll("[data-question]")];
   const next = document.getElementById("next");
   const back = document.getElementById("back");
-  const review = document.getElementById("review");
   const progress = document.getElementById("progress");
   const phone = window.matchMedia("(max-width: 40rem)");
   let current = null;
@@ -85,5 +92,5 @@
   phone.addEventListener("change", lay);
   follow();
   lay();
-  document.getElementById("faults")?.focus();
+  if (document.getElementById("faults")) document.getElementById("notice").focus();
 })();

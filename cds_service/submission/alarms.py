@@ -10,7 +10,6 @@ from cds_content.shapes import Json
 from cds_service.advice import decide
 from cds_service.responses import READ, read_response
 from cds_service.submission import form_of
-from cds_service.suggestions import coding
 
 MOST = 500  # responses that are read of one body; more would keep everybody else waiting
 _HOLDING = ("entry", "parameter", "part", "resource")
@@ -85,7 +84,7 @@ def _unmodified(value: Any) -> Any:
 
 def disposition_issue(screening: Screening, disposition: str, language: str, *, refused: bool) -> Json:
     """OperationOutcome.issue that names the disposition, in words of the content in this language."""
-    named = coding(screening, "dispositions", disposition, language)
+    named = screening.coding("dispositions", disposition, language)
     said = (
         "the answers that could be read would give this disposition; nothing was stored"
         if refused

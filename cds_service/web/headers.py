@@ -9,10 +9,10 @@ _ALWAYS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_REFERRER = "no-referrer"  # a page has its own: without a referrer, its forms would come from nowhere
 _POLICY = "default-src 'none'; frame-ancestors 'none'"  # a page has its own, as strict but for its style
 _STATIC = ("static", "bootstrap.static")  # style and scripts: the same for all
 _TWO_YEARS = 63_072_000  # seconds
@@ -29,6 +29,7 @@ def secure(app: Flask, public: str) -> None:
         if request.endpoint in _STATIC and response.status_code == 200:
             response.headers["Cache-Control"] = "public, max-age=3600"
         response.headers.setdefault("Content-Security-Policy", _POLICY)
+        response.headers.setdefault("Referrer-Policy", _REFERRER)
         return _of_its_status(response)
 
 

@@ -1,6 +1,6 @@
 """/form/launch and /form/callback: the form is opened from an EHR, for the patient whom it names.
 
-Sources: SMART App Launch 2.2, "EHR Launch", "Standalone Launch"; RFC 6749, 10.12.
+Sources: SMART App Launch 2.2, "EHR Launch", "Standalone Launch"; RFC 6749, 10.12; RFC 9207; RFC 9700, 4.4.
 """
 
 import secrets
@@ -17,15 +17,16 @@ from cds_service.errors import BadRequest, Forbidden, NotFound, ServiceError, Un
 from cds_service.identity import user
 from cds_service.outbound import Unreachable
 from cds_service.partners import place
+from cds_service.sandbox.trust import SANDBOX
 from cds_service.smart import PATIENCE, NotLaunched, Server
-from cds_service.store import forget_visit
 from cds_service.web import Deployment, visits
 from cds_service.web.pages import pages, said
 
 CALLBACK = "/form/callback"
 _LIFE = timedelta(minutes=10)  # of a launch: the person may have to sign in first
 _FOUND, _SEE_OTHER = 302, 303
-_OURS = ("no-s256", "elsewhere", "no-patient", "no-write")  # what somebody has to change first; others may pass
+_NOTHING = timedelta()
+_OURS = ("no-s256", "elsewhere", "no-patient", "no-write", "other-issuer", "short-lived")  # others may pass
 
 
 def routes(service: Deployment) -> Blueprint:
@@ -44,19 +45,39 @@ def routes(service: Deployment) -> Blueprint:
         return _begun(service, name, base, form, request.args.get("launch", ""))
 
     @blueprint.get(CALLBACK)
-    def callback() -> Response:
-        """Exchanges the code for a token and begins the visit; each launch of this browser comes back once."""
-        state = request.args.get("state", "")
-        kept = visits.found(service, state, _cookie(state))
-        if kept is None or not forget_visit(service.store, state):
-            raise Forbidden(said("launch.other-browser"))
-        if "error" in request.args or not request.args.get("code"):
-            raise Forbidden(said("launch.refused"))
-        response = _opened(service, kept, request.args["code"])
-        response.delete_cookie(visits.named(service, _cookie(state)), path=CALLBACK)
-        return response
+    def sandbox() -> Response:
+        return _returned(service, SANDBOX)
+
+    @blueprint.get(f"{CALLBACK}/<client>")
+    def callback(client: str) -> Response:
+        return _returned(service, client)
 
     return blueprint
+
+
+def _returned(service: Deployment, client: str) -> Response:
+    """Exchanges the code for a token and begins the visit; each launch of this browser comes back once.
+
+    Only to the address of its own client: no EHR is given the code of another.
+    """
+    state = request.args.get("state", "")
+    kept = visits.found(service, state, _cookie(state))
+    if kept is None or kept["client"] != client or not visits.taken(service, state):
+        raise Forbidden(said("launch.other-browser"))
+    _check_issuer(kept)
+    if "error" in request.args or not request.args.get("code"):
+        raise Forbidden(said("launch.refused"))
+    response = _opened(service, kept, request.args["code"])
+    visits.give(service, response, _cookie(state), "", _callback(client), _NOTHING)
+    return response
+
+
+def _check_issuer(kept: Json) -> None:
+    """Raises Forbidden for the answer of another authorization server."""
+    try:
+        smart.check_issuer(Server(**kept["server"]), request.args.get("iss"))
+    except NotLaunched as error:
+        raise _refusal(error) from None
 
 
 def _agreed(service: Deployment, iss: str) -> tuple[str, str]:
@@ -86,10 +107,11 @@ def _begun(service: Deployment, name: str, base: str, form: str, launch: str) ->
             server = smart.discovered(base, client, time.monotonic() + PATIENCE)
     except (NotLaunched, Unreachable) as error:
         raise _refusal(error) from None
-    to = smart.address(server, client, f"{service.public}{CALLBACK}", state, verifier, launch)
+    back = _callback(name)
+    to = smart.address(server, client, f"{service.public}{back}", state, verifier, launch)
     content = {"client": name, "server": asdict(server), "form": form, "verifier": verifier}
     response = _to(to, _FOUND)
-    visits.give(service, response, _cookie(state), visits.keep(service, state, content, _LIFE), CALLBACK, _LIFE)
+    visits.give(service, response, _cookie(state), visits.keep(service, state, content, _LIFE), back, _LIFE)
     return response
 
 
@@ -101,16 +123,17 @@ def _opened(service: Deployment, kept: Json, code: str) -> Response:
     until = time.monotonic() + PATIENCE
     try:
         with place(server.base):
-            granted = smart.granted(server, client, f"{service.public}{CALLBACK}", code, kept["verifier"], until)
+            back = f"{service.public}{_callback(kept['client'])}"
+            granted = smart.granted(server, client, back, code, kept["verifier"], until)
             screening = _screening(service, kept["form"] or granted.form)
             who, born = smart.patient(server.base, granted.patient, granted.token, client, until)
             by = user(granted.id_token, server, client, service.now().timestamp(), until)
     except (NotLaunched, Unreachable) as error:
         raise _refusal(error) from None
-    back = _back(service, server.base, granted.patient)
-    one = visits.Visit(visits.new_id(), screening.name, server.base, granted.patient, who, born, by, back)
     life = min(visits.LIFE, timedelta(seconds=granted.lives)) if granted.lives is not None else visits.LIFE
-    key = visits.begin(service, one, kept["client"], granted.token, life)
+    chart, ends = _back(service, server.base, granted.patient), (service.now() + life).isoformat()
+    one = visits.Visit(visits.new_id(), screening.name, server.base, granted.patient, who, born, by, chart, ends)
+    key = visits.begin(service, one, kept["client"], granted.token, granted.searches, life)
     path = f"/form/{screening.name}/{one.id}"
     response = _to(path, _SEE_OTHER)
     visits.give(service, response, visits.COOKIE, key, path, life)
@@ -129,6 +152,11 @@ def _back(service: Deployment, base: str, patient: str) -> str:
 
 def _is_sandbox(service: Deployment, base: str) -> bool:
     return service.development and base == f"{service.public}/sandbox/fhir"
+
+
+def _callback(client: str) -> str:
+    """One for each client, so that an answer says by where it comes in whose it is; the sandbox needs no name."""
+    return CALLBACK if client == SANDBOX else f"{CALLBACK}/{client}"
 
 
 def _cookie(state: str) -> str:

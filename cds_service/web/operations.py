@@ -88,9 +88,15 @@ class _State:
         return {
             "checks": {name: _WORDS[well] for name, well in checks.items()},
             "screenings": [
-                {"name": one.name, "version": one.version, "hash": one.hash, "self-test": _WORDS[passed]}
+                {
+                    "name": one.name,
+                    "version": one.version,
+                    "hash": one.hash,
+                    "next-review": str(one.next_review),
+                    "overdue": one.is_overdue(self._service.now().date()),
+                    "self-test": _WORDS[self._self_tests.now()[one.name]],
+                }
                 for one in self._service.screenings
-                for passed in [self._self_tests.now()[one.name]]
             ],
             "fhir-servers": self._circuits(),
         }

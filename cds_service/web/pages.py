@@ -71,15 +71,28 @@ def pages(name: str, service: Deployment) -> Blueprint:
 
 
 def page(template: str, /, *, code: int = 200, **values: Any) -> Response:
-    """The template as a page, in the language of its reader; no value is taken for markup. `code` is its status."""
-    headers = {"Content-Language": spoken(), "Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"}
+    """The template as a page, in the language of its reader; no value is taken for markup. `code` is its status.
+
+    What is sent from it names it as its origin, to this service only; a refused address is told to nobody.
+    """
+    headers = {
+        "Content-Language": spoken(),
+        "Content-Security-Policy": POLICY,
+        "Referrer-Policy": "no-referrer" if g.get("refused") else "same-origin",
+        "Vary": "Accept-Language, Cookie",
+    }
     return Response(render_template(template, **values), code, headers, content_type="text/html; charset=utf-8")
 
 
 def refusal(status: int, text: str) -> Response:
-    """A refusal as a page. `text` is ours, without a word of what was sent."""
+    """A refusal as a page. `text` is ours, without a word of what was sent: in the language of the page, or in English.
+
+    Without what was asked, the same address in another language is another request: then there is no link to it.
+    """
     g.refused = True
-    return page("refusal.html.jinja", code=status, status=status, text=text)
+    again = request.method in ("GET", "HEAD") and request.args.keys() <= _KEPT.keys()
+    language = spoken() if text in _sentences(spoken()) else "en"
+    return page("refusal.html.jinja", code=status, status=status, text=text, language=language, again=again)
 
 
 def is_page() -> bool:
@@ -109,6 +122,12 @@ def words(file: str) -> dict[str, Text]:
     return read
 
 
+@cache
+def _sentences(language: str) -> frozenset[str]:
+    """All words that pages say in this language."""
+    return frozenset(texts[language] for path in _WORDS.glob("*.toml") for texts in words(path.stem).values())
+
+
 def _shared(service: Deployment) -> dict[str, Any]:
     """What every template may use."""
     theme = request.args.get("theme") or request.cookies.get("theme", "")
@@ -120,6 +139,7 @@ def _shared(service: Deployment) -> dict[str, Any]:
         "here": _here,
         "development": service.development,
         "signed": all(one.signed_by for one in service.screenings),
+        "screenings_in_use": service.screenings,
         "version": __version__,
     }
 
@@ -135,16 +155,16 @@ def _here(**changed: str) -> str:
 def _refuse_strangers(service: Deployment) -> None:
     """Raises Forbidden for what another site sends in this browser's name, also under a name that leads to us.
 
-    A browser says where a request comes from; what says nothing is no browser, and carries nobody's rights. Without a
-    referrer it says only whether it is the same site: its Origin is "null" then.
+    A browser says where a request comes from; what says nothing is no browser, and carries nobody's rights. An Origin
+    that is "null" may be anybody's: it counts only where the browser also says that it is the same site.
     """
     public = urlsplit(service.public)
     host = urlsplit(f"//{request.host}").hostname
     if host != public.hostname and not (service.development and host in _LOOPBACK):
-        raise Forbidden("Host: is no name of this service; open the address that it prints at start")
+        raise Forbidden(said("layout.other-host"))
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     ours = [None, f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.host}"]
     if site not in (None, "same-origin", "none") or origin not in (ours if site is None else [*ours, "null"]):
-        raise Forbidden("Origin: another site sent this; use the page itself")
+        raise Forbidden(said("layout.other-site"))

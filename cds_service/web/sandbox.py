@@ -1,12 +1,13 @@
 """/sandbox: the first page of the mini-EHR. Its patients, the CDS service that it calls, what is broken on purpose."""
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, request
 from werkzeug import Response as Redirect
 
 from cds_content.translations import displays
-from cds_service.errors import BadRequest
+from cds_service.errors import BadRequest, Forbidden
 from cds_service.sandbox import SWITCHES, Ehr, Person
 from cds_service.web import Deployment
 from cds_service.web.pages import page, pages, spoken
@@ -14,6 +15,7 @@ from cds_service.web.sandbox_exchanges import messages
 
 HOME = "/sandbox"
 SEE_OTHER = 303
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _Groups = list[tuple[str, str, list[Person]]]  # kind of the group, topic of its first card, who is in it
 
 
@@ -55,9 +57,19 @@ def _home(service: Deployment, ehr: Ehr) -> Response:
         groups=grouped(people),
         displays=_topics(service),
         offered=offered,
-        messages=messages((ehr.discovered,)) if ehr.discovered else (),
+        messages=messages((ehr.discovered,), service.public) if ehr.discovered else (),
         switches=SWITCHES,
     )
+
+
+def refuse_other_hosts(service: Deployment) -> None:
+    """Raises Forbidden under a name that is none of this service, for what is no page and so has no guard of pages.
+
+    A site whose name leads to this machine (DNS rebinding) would otherwise read the sandbox in a browser here.
+    """
+    host = urlsplit(f"//{request.host}").hostname
+    if host not in (*_LOOPBACK, urlsplit(service.public).hostname):
+        raise Forbidden("Host: is no name of this service; call the address that it prints at start")
 
 
 def grouped(people: Iterable[Person]) -> _Groups:

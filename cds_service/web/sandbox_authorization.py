@@ -13,6 +13,7 @@ from cds_service import strict_json
 from cds_service.sandbox import Ehr
 from cds_service.sandbox.launches import Refused
 from cds_service.web import Deployment
+from cds_service.web.sandbox import refuse_other_hosts
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -20,6 +21,7 @@ _FORM = "application/x-www-form-urlencoded"
 def routes(service: Deployment, ehr: Ehr) -> Blueprint:
     """Authorization and token endpoint, and the public key of the sandbox."""
     blueprint = Blueprint("sandbox_authorization", __name__, url_prefix="/sandbox")
+    blueprint.before_request(lambda: refuse_other_hosts(service))
 
     @blueprint.get("/auth/authorize")
     def authorize() -> Answer:

@@ -13,6 +13,7 @@ from cds_content.shapes import Json
 from cds_service import strict_json
 from cds_service.markdown import is_web, rendered
 from cds_service.sandbox import Fired
+from cds_service.sandbox.progress import is_open
 
 INDICATORS = ("critical", "warning", "info")
 
@@ -29,10 +30,14 @@ class Action:
 
 @dataclass(frozen=True)
 class Suggestion:
+    """`is_open` while it can be accepted, `is_known` where its service gave it a uuid that names only it."""
+
     uuid: str
     label: str
     recommended: bool
     actions: tuple[Action, ...]
+    is_open: bool
+    is_known: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Card:
     links: tuple[Link, ...]
     reasons: tuple[str, ...]
     heeded: str  # "accepted", "overridden", or "" while nobody has answered
+    untold: str  # why the service does not know of that, as in Fired; empty where it does
+    is_known: bool  # whether its service gave it a uuid that names only it
 
 
 def shown_cards(fired: Fired) -> tuple[Card, ...]:
@@ -109,16 +116,25 @@ def _card(fired: Fired, raw: Json) -> Card:
         source_url=address if is_web(address) else "",
         topic=_text(topic, "display") or _text(topic, "code"),
         topic_code=_text(topic, "code"),
-        suggestions=tuple(_suggestion(one) for one in _tables(raw, "suggestions")),
+        suggestions=tuple(_suggestion(fired, raw, one) for one in _tables(raw, "suggestions")),
         links=tuple(_link(at, one) for at, one in enumerate(_tables(raw, "links"))),
         reasons=tuple(_text(one, "display") or _text(one, "code") for one in reasons(raw)),
         heeded=fired.heeded.get(uuid, ""),
+        untold=fired.untold.get(uuid, ""),
+        is_known=uuid not in fired.made,
     )
 
 
-def _suggestion(raw: Json) -> Suggestion:
-    actions = tuple(_action(one) for one in _tables(raw, "actions"))
-    return Suggestion(_text(raw, "uuid"), _text(raw, "label"), raw.get("isRecommended") is True, actions)
+def _suggestion(fired: Fired, card: Json, raw: Json) -> Suggestion:
+    uuid, actions = _text(raw, "uuid"), tuple(_action(one) for one in _tables(raw, "actions"))
+    return Suggestion(
+        uuid,
+        label=_text(raw, "label"),
+        recommended=raw.get("isRecommended") is True,
+        actions=actions,
+        is_open=is_open(fired, card, uuid),
+        is_known=uuid not in fired.made,
+    )
 
 
 def _action(raw: Json) -> Action:

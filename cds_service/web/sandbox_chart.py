@@ -48,9 +48,11 @@ def _add_looks(blueprint: Blueprint, service: Deployment, ehr: Ehr, seen: _Seen)
     def form(id_: str, screening: str) -> Redirect:
         return redirect(ehr.form(id_, screening), SEE_OTHER)
 
-    @blueprint.get(f"{CHART}/launch/<card>/<int:index>")
-    def launch(id_: str, card: str, index: int) -> Redirect:
-        url, app_context = launched(card_of(ehr.chart(id_).hook, card), index)
+    @blueprint.get(f"{CHART}/launch")
+    def launch(id_: str) -> Redirect:
+        """A uuid may hold anything, also a slash: that is why it stands in the query."""
+        card = card_of(ehr.chart(id_).hook, request.args.get("card", ""))
+        url, app_context = launched(card, request.args.get("link", -1, type=int))
         if not url:
             raise NotFound("this card has no such link; go back to the record and choose one that is there")
         return redirect(ehr.launch(id_, url, app_context), SEE_OTHER)
@@ -167,14 +169,14 @@ def _chart(service: Deployment, ehr: Ehr, chart: Chart) -> Response:
         ehr=ehr,
         chart=chart,
         age=age(chart.person.birth_date, service.now()),
-        responses=entries(chart.responses, titles),
-        recorded={name: entries(getattr(chart, name), titles) for name in _WHOSE},
+        responses=entries(chart.responses, titles, chart.person.id),
+        recorded={name: entries(getattr(chart, name), titles, chart.person.id) for name in _WHOSE},
         screenings=service.screenings,
         title=title,
         fired=fired,
         cards=shown_cards(fired) if fired else (),
         cards_lang=_language(fired),
-        messages=messages(fired.exchanges) if fired else (),
+        messages=messages(fired.exchanges, service.public) if fired else (),
         hooks=HOOKS,
         own_hooks=own_hooks(ehr),
         own=service.public,

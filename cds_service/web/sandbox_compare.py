@@ -1,9 +1,11 @@
 """/sandbox/patients/ID/compare: what another answer to one question would change. Nothing of it is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, request
+from markupsafe import Markup
 
 from cds_content.screening import Question, Screening
 from cds_service.errors import BadRequest
@@ -18,15 +20,22 @@ from cds_service.web.sandbox_record import screening_of
 
 @dataclass(frozen=True)
 class Line:
-    """A card or a rule, and on which side it is there. `change` is "same", "new" or "gone"."""
+    """A card or a rule, and on which side it is there. `change` is "same", "new", "gone" or "altered".
+
+    "altered" is a card that is there on both sides and says something else below its heading; `details` are its texts.
+    """
 
     words: str
     before: bool
     after: bool
+    differs: bool = False
+    details: tuple[Sequence[Markup], Sequence[Markup]] = ((), ())
 
     @property
     def change(self) -> str:
-        return "same" if self.before and self.after else "new" if self.after else "gone"
+        if self.before and self.after:
+            return "altered" if self.differs else "same"
+        return "new" if self.after else "gone"
 
 
 def routes(service: Deployment, ehr: Ehr) -> Blueprint:
@@ -41,8 +50,8 @@ def routes(service: Deployment, ehr: Ehr) -> Blueprint:
 
 
 def _page(service: Deployment, ehr: Ehr, chart: Chart) -> Response:
-    newest = (screening_of(one, service.screenings) for one in chart.responses)
-    screening = next((one for one in newest if one), None)
+    known = [(one, screening) for one in chart.responses if (screening := screening_of(one, service.screenings))]
+    response, screening = known[0] if known else ({}, None)
     asked = choosable(screening) if screening else {}
     question, answer = request.args.get("question", ""), request.args.get("answer")  # "": the question left open
     if (question and question not in asked) or (answer and answer not in _options(asked, question)):
@@ -55,17 +64,30 @@ def _page(service: Deployment, ehr: Ehr, chart: Chart) -> Response:
         asked=asked,
         question=question,
         answer=answer,
+        present=list(answered(response.get("item"), question)),
         options=_options(asked, question),
         sides=sides,
         findings=_findings(screening, sides) if screening and sides else [],
         cards=_cards(sides) if sides else [],
-        messages=[messages(side.exchanges) for side in sides] if sides else [],
+        messages=[messages(side.exchanges, service.public) for side in sides] if sides else [],
     )
 
 
 def choosable(screening: Screening) -> dict[str, Question]:
     """The questions that are answered by a choice, in the order of the form."""
     return {link_id: one for link_id, one in screening.questions.items() if one.options}
+
+
+def answered(parts: Any, link_id: str) -> Iterator[str]:
+    """The codes that a response holds as answers to the question, wherever in it they stand."""
+    for part in parts if isinstance(parts, list) else []:
+        if not isinstance(part, dict):
+            continue
+        if part.get("linkId") == link_id:
+            codings = [one.get("valueCoding") for one in part.get("answer") or [] if isinstance(one, dict)]
+            yield from (one["code"] for one in codings if isinstance(one, dict) and isinstance(one.get("code"), str))
+        for name in ("item", "answer"):
+            yield from answered(part.get(name), link_id)
 
 
 def _options(asked: Mapping[str, Question], question: str) -> Mapping[str, Mapping[str, str]]:
@@ -81,9 +103,33 @@ def _findings(screening: Screening, sides: tuple[Fired, Fired]) -> list[Line]:
 
 
 def _cards(sides: tuple[Fired, Fired]) -> list[Line]:
-    before, after = ([_headed(one) for one in shown_cards(side)] for side in sides)
-    every = dict.fromkeys([*before, *after])
-    return [Line(one, one in before, one in after) for one in every]
+    before, after = (_by_heading(side) for side in sides)
+    return [
+        Line(
+            one,
+            one in before,
+            one in after,
+            differs=list(map(_said_by, before.get(one, []))) != list(map(_said_by, after.get(one, []))),
+            details=([card.detail for card in before.get(one, [])], [card.detail for card in after.get(one, [])]),
+        )
+        for one in dict.fromkeys([*before, *after])
+    ]
+
+
+def _by_heading(side: Fired) -> dict[str, list[Card]]:
+    found: dict[str, list[Card]] = {}
+    for card in shown_cards(side):
+        found.setdefault(_headed(card), []).append(card)
+    return found
+
+
+def _said_by(card: Card) -> tuple[Any, ...]:
+    """All that a card says, without what is made anew for each call: the uuids, and resources with their moments."""
+    suggested = [
+        (one.label, one.recommended, [(act.kind, act.about, act.description) for act in one.actions])
+        for one in card.suggestions
+    ]
+    return card.detail, card.source, card.topic, suggested, [one.label for one in card.links], card.reasons
 
 
 def _headed(card: Card) -> str:

@@ -16,13 +16,15 @@ from cds_service import strict_json
 from cds_service.errors import BadRequest, Forbidden
 from cds_service.sandbox import Ehr, Exchange
 from cds_service.sandbox.calls import searchset
+from cds_service.sandbox.firing import MOST
 from cds_service.sandbox.records import KINDS
 from cds_service.sandbox.switches import SLOW
 from cds_service.sandbox.tokens import Grant
 from cds_service.web import FHIR_JSON, Deployment, body
+from cds_service.web.sandbox import refuse_other_hosts
 
 Granted = Callable[[str, str], Grant]  # type of resource, letter of the interaction → what the token is for
-_MOST = 20  # calls with one token that are shown
+_MOST = MOST + 1  # calls with one token that are kept: one more than is shown, so that it is seen that there were more
 
 
 def routes(service: Deployment, ehr: Ehr) -> Blueprint:
@@ -45,6 +47,7 @@ def routes(service: Deployment, ehr: Ehr) -> Blueprint:
     @blueprint.before_request
     def begin() -> None:
         g.began = time.monotonic()
+        refuse_other_hosts(service)
 
     @blueprint.after_app_request  # of a refusal, too
     def note(response: Response) -> Response:
@@ -124,14 +127,20 @@ def _exchange(public: str, response: Response) -> Exchange:
     ms = round((time.monotonic() - g.began) * 1000, 1)
     shown = _read(response.get_data()) if response.is_json else None
     return replace(
-        _asked(public), ms=ms, status=response.status_code, response_headers=dict(response.headers), response_body=shown
+        _asked(public),
+        ms=ms,
+        status=response.status_code,
+        reason=response.status.partition(" ")[2],
+        response_headers=dict(response.headers),
+        response_body=shown,
     )
 
 
 def _asked(public: str) -> Exchange:
     sent = _read(request.get_data()) if request.is_json else None
-    url = f"{public}{request.full_path.rstrip('?')}"
-    return Exchange("fhir", request.method, url, dict(request.headers), sent)
+    target, version = request.full_path.rstrip("?"), str(request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
+    url = f"{public}{target}"
+    return Exchange("fhir", request.method, url, dict(request.headers), sent, target=target, request_version=version)
 
 
 def _read(body: bytes) -> Any:

@@ -11,6 +11,12 @@ from cds_service.web.sandbox_cards import pretty
 
 _NAMED_BY = ("code", "serviceType", "reasonCode", "title", "description", "questionnaire")
 _DATED_BY = ("authored", "authoredOn", "start", "created", "recordedDate", "onsetDateTime")
+PEOPLE = {  # what a reference names
+    "Patient": "other-patient",
+    "RelatedPerson": "relative",
+    "Practitioner": "staff",
+    "PractitionerRole": "staff",
+}
 _BY = ("author", "source", "requester", "asserter", "recorder")
 
 
@@ -24,12 +30,16 @@ class Entry:
     status: str
     date: str
     by: str
+    by_kind: str  # a name of PEOPLE for a reference that only names an id, "patient" for the patient of this record
     json: str
 
 
-def entries(resources: Sequence[Json], titles: dict[str, str]) -> list[Entry]:
-    """A line for each resource. `titles` gives the words for the address of a form, and for a code that has none."""
-    return [_entry(one, titles) for one in resources]
+def entries(resources: Sequence[Json], titles: dict[str, str], patient: str) -> list[Entry]:
+    """A line for each resource on record of the patient with this id.
+
+    `titles` gives the words for the address of a form, and for a code that has none.
+    """
+    return [_entry(one, titles, patient) for one in resources]
 
 
 def age(birth_date: str, now: datetime) -> int | None:
@@ -47,15 +57,16 @@ def screening_of(response: Json, screenings: Sequence[Screening]) -> Screening |
     return next((one for one in screenings if one.questionnaire["url"] == form), None)
 
 
-def _entry(resource: Json, titles: dict[str, str]) -> Entry:
-    name = next(_words(resource, _NAMED_BY), "")
+def _entry(resource: Json, titles: dict[str, str], patient: str) -> Entry:
+    name, by = (next(_words(resource, names), "") for names in (_NAMED_BY, _BY))
     return Entry(
         kind=str(resource.get("resourceType", "")),
         id=str(resource.get("id", "")),
         name=titles.get(name.partition("|")[0], name),
         status=next(_words(resource, ("status", "clinicalStatus")), ""),
         date=next(_words(resource, _DATED_BY), "").replace("T", " ")[:16],
-        by=next(_words(resource, _BY), ""),
+        by=by,
+        by_kind="patient" if by == f"Patient/{patient}" else PEOPLE.get(by.partition("/")[0] if "/" in by else "", ""),
         json=pretty(resource),
     )
 

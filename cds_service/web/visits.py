@@ -1,33 +1,34 @@
 """Visits of the form: for whom it is filled in, and where the response goes.
 
 What a visit holds is sealed in the database under a key that only the cookie of this browser holds, for this address:
-two tabs with two patients cannot be mixed up. Sources: SMART App Launch 2.2; HL7 FHIR R4, "create"; RFC 6265.
+two tabs with two patients cannot be mixed up. Sources: SMART App Launch 2.2; RFC 6265.
 """
 
 import re
 import secrets
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from flask import Response, request
 
 from cds_content.shapes import Json
-from cds_service import outbound, sealed, strict_json
+from cds_service import sealed
 from cds_service.clients import Client
-from cds_service.errors import BadRequest, Forbidden, NotFound, Unavailable
-from cds_service.outbound import Answered, Unanswered, Unreachable
-from cds_service.smart import PATIENCE
+from cds_service.errors import Conflict, Forbidden, NotFound, ServiceError, Unavailable
 from cds_service.store import forget_visit, keep_visit, sealed_visit
+from cds_service.store.visits import claim_visit, end_visit, is_sent, release_visit
 from cds_service.web.deployment import Deployment
 from cds_service.web.pages import said
+from cds_service.web.written import written
 
 LIFE = timedelta(minutes=30)
 COOKIE = "visit"
 _ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)  # of 16 random bytes
-_REFERENCE = re.compile(
-    r"(?:^|/)(QuestionnaireResponse/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?$", re.ASCII
-)
+_SENDING = timedelta(seconds=30)  # more than a write takes; a process that ends meanwhile holds the visit no longer
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Visit:
     """For whom the form is filled in, and where the response goes.
 
     `server` is the FHIR server, `patient` the id there, `user` a relative reference; what is not known is empty, but
-    never server and patient. `back` is where to go after sending.
+    never server and patient. `back` is where to go after sending, `until` the moment (ISO 8601) when the visit ends.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Visit:
     birth_date: str
     user: str
     back: str
+    until: str
 
 
 def visit(service: Deployment, screening: str, id_: str) -> Visit:
@@ -58,30 +60,41 @@ def write(service: Deployment, visit: Visit, response: Json) -> str:
     """Gives the response to the EHR; gives back its reference there, "QuestionnaireResponse/1".
 
     Raises Unavailable where it is not certain that it was stored, and Forbidden where this visit may not store it; then
-    the visit goes on, and the person can send again. NotFound where the visit is over.
+    the visit goes on, and the person can send again. Conflict while it is being sent; NotFound where the visit is over.
     """
     kept = _kept(service, visit.screening, visit.id)
-    headers = {"Accept": "application/fhir+json", "Content-Type": "application/fhir+json"}
-    headers["Authorization"] = f"Bearer {kept['token']}"
-    private, body = _client(service, kept).private_addresses, strict_json.write(response)
-    until, url = time.monotonic() + PATIENCE, f"{visit.server}/QuestionnaireResponse"
+    client, now = _client(service, kept), service.now()
+    if not _ours(lambda: claim_visit(service.store, visit.id, now + _SENDING, now)):
+        raise Conflict(said("launch.being-sent"))
     try:
-        answer = outbound.send("POST", url, headers=headers, body=body, until=until, private=private)
-    except Unanswered:
-        raise Unavailable(said("launch.not-confirmed")) from None
-    except Unreachable:
-        raise Unavailable(said("launch.not-written")) from None
-    return _stored(answer, visit)
+        return written(response, kept, client.private_addresses)
+    except Exception:
+        with suppress(ServiceError):  # then it can be sent again a little later
+            release_visit(service.store, visit.id)
+        raise
 
 
 def close(service: Deployment, visit: Visit) -> None:
-    """Forgets the visit, and its token. Raises Unavailable."""
-    forget_visit(service.store, visit.id)
+    """Forgets the visit and its token, and keeps for as long as it would have lasted that it was sent.
+
+    Raises Unavailable.
+    """
+    end_visit(service.store, visit.id, datetime.fromisoformat(visit.until))
 
 
-def begin(service: Deployment, visit: Visit, client: str, token: str, life: timedelta) -> str:
-    """Keeps a visit of this client, and gives the key for its cookie. Raises Unavailable."""
-    return keep(service, visit.id, asdict(visit) | {"client": client, "token": token}, life)
+def was_sent(service: Deployment, id_: str) -> bool:
+    """Whether it is known that this visit ended with a response in the record; False says nothing."""
+    with suppress(ServiceError):
+        return is_sent(service.store, id_, service.now())
+    return False
+
+
+def begin(service: Deployment, visit: Visit, client: str, token: str, searches: bool, life: timedelta) -> str:
+    """Keeps a visit of this client, and gives the key for its cookie. Raises Unavailable.
+
+    `searches`: the token also lets look for responses.
+    """
+    return keep(service, visit.id, asdict(visit) | {"client": client, "token": token, "searches": searches}, life)
 
 
 def new_id() -> str:
@@ -93,20 +106,28 @@ def keep(service: Deployment, id_: str, content: Json, life: timedelta) -> str:
     """Seals the content for so long, and gives the key. Raises Unavailable."""
     key, closed = sealed.seal(content | {"id": id_})
     now = service.now()
-    keep_visit(service.store, id_, closed, now + life, now)
+    _ours(lambda: keep_visit(service.store, id_, closed, now + life, now))
     return key
 
 
 def found(service: Deployment, id_: str, cookie: str) -> Json | None:
-    """What was kept under this id, with the key that this browser holds; None where there is none of it."""
+    """What was kept under this id, with the key that this browser holds; None where there is none of it.
+
+    Raises Unavailable.
+    """
     key = request.cookies.get(named(service, cookie), "")
-    closed = sealed_visit(service.store, id_, service.now()) if key and _ID.fullmatch(id_) else None
+    closed = _ours(lambda: sealed_visit(service.store, id_, service.now())) if key and _ID.fullmatch(id_) else None
     content = sealed.opened(closed, key) if closed else None
     return content if content and content["id"] == id_ else None
 
 
+def taken(service: Deployment, id_: str) -> bool:
+    """Takes away what was kept; whether it was there, which is so for one call only. Raises Unavailable."""
+    return _ours(lambda: forget_visit(service.store, id_))
+
+
 def give(service: Deployment, response: Response, cookie: str, key: str, path: str, life: timedelta) -> None:
-    """Gives this browser a key, for one address and what is below it."""
+    """Gives this browser a key, for one address and what is below it; a life of nothing takes it back."""
     secure = service.public.startswith("https://")
     age = int(life.total_seconds())
     response.set_cookie(
@@ -134,30 +155,9 @@ def _client(service: Deployment, kept: Json) -> Client:
     return client
 
 
-def _stored(answer: Answered, visit: Visit) -> str:
-    """The reference of what was stored. Raises Unavailable and Forbidden: a refusal with status 200 is one too."""
-    if answer.status in (401, 403):
-        raise Forbidden(said("launch.not-allowed"))
-    if answer.status not in (200, 201):
-        raise Unavailable(said("launch.not-written" if answer.status < 500 else "launch.not-confirmed"))
-    body = _body(answer.body, visit)
-    place = _REFERENCE.search(answer.headers.get("location", ""))
-    reference = place or _REFERENCE.search(f"QuestionnaireResponse/{body.get('id', '')}")
-    if not reference:
-        raise Unavailable(said("launch.not-confirmed"))
-    return reference[1]
-
-
-def _body(body: bytes, visit: Visit) -> Json:
-    """What the server says that it stored, if it says so: a response about this patient."""
-    if not body.strip():
-        return {}
+def _ours(do: Callable[[], Result]) -> Result:
+    """What the database gives. Raises Unavailable in the words of the page."""
     try:
-        told = strict_json.read(body)
-        subject = told["subject"]["reference"]
-    except (BadRequest, KeyError, TypeError):
-        raise Unavailable(said("launch.not-confirmed")) from None
-    about = (f"Patient/{visit.patient}", f"{visit.server}/Patient/{visit.patient}")
-    if told.get("resourceType") != "QuestionnaireResponse" or subject not in about:
-        raise Unavailable(said("launch.not-confirmed"))
-    return dict(told)
+        return do()
+    except Unavailable:
+        raise Unavailable(said("launch.not-now")) from None
