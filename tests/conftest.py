@@ -24,7 +24,7 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ahead", type=int, default=0, help="run with the clock this many days ahead")
-    parser.addoption("--write-requirements", action="store_true", help="write docs/requirements.md after the run")
+    parser.addoption("--write-requirements", action="store_true", help="write docs/requirements*.md after the run")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -124,6 +124,21 @@ def _below(*above: str) -> Damage:
     return _on_item(change)
 
 
+def _under_a_modified_neighbour(*, answer: bool) -> Damage:
+    """The item below another whose meaning, or whose answer's, an extension changes that we do not know."""
+
+    def change(holder: list[Json], item: Json, _: Question, draw: Random) -> None:
+        others = [one for one in holder if one is not item and one.get("answer")]
+        if others:
+            holder.remove(item)
+            neighbour = draw.choice(others)
+            above = neighbour["answer"][0] if answer else neighbour
+            above["modifierExtension"] = [{"url": "urn:x", "valueBoolean": True}]
+            above.setdefault("item", []).append(item)
+
+    return _on_item(change)
+
+
 def _under_a_neighbour(holder: list[Json], item: Json, _: Question, draw: Random) -> None:
     """The item within, or within the answer of, another item of the form."""
     others = [one for one in holder if one is not item and one.get("answer")]
@@ -193,6 +208,8 @@ ITEMS: tuple[Damage, ...] = (
     _below("answer", "item"),
     _below("item", "item", "item", "item"),
     _on_item(_under_a_neighbour),
+    _under_a_modified_neighbour(answer=False),
+    _under_a_modified_neighbour(answer=True),
     _stray(linkId="not-in-the-form"),
     _stray(linkId="not-in-the-form", answer=[{"valueString": "x"}]),
     _stray(linkId="intro"),
@@ -224,7 +241,10 @@ MOMENTS = (
     *(_members(authored=_on_day(days=days)[:7]) for days in (0, 20, 31, 62, 400, -40)),
     *(_members(authored=_on_day(days=days)[:4]) for days in (0, 400, 800, -400)),
     *(_members(authored=ago(hours=1).replace("+00:00", zone)) for zone in ("Z", "", "+01", "+15:00", "z", "+00:00 ")),
-    *(_members(authored=ago(hours=20).replace("+00:00", zone)) for zone in (".5Z", ".123456789Z", "+14:00", "-11:30")),
+    *(
+        _members(authored=ago(hours=20).replace("+00:00", zone))
+        for zone in (".5Z", ".123456789Z", "+14:00", "+14:30", "-11:30")
+    ),
     *(_members(authored=ago(hours=1)[:11] + time) for time in ("24:00:00Z", "10:60:00Z", "10:00:60Z", "10:00Z", "10Z")),
     *(_members(authored=authored) for authored in (None, "", "yesterday", "0000-01-01", "2026-13-01", "26-01-01")),
     *(_members(authored=f"{year}-02-29") for year in ("1900", "2000", "2023", "2024")),

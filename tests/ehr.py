@@ -3,18 +3,20 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import pytest
 import requests
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
 from cds_service.clients import DEVELOPMENT, Client
@@ -22,9 +24,13 @@ from cds_service.store import open_store
 from cds_service.web import Deployment, create_app
 from tests.ehr_server import TOKEN
 from tests.samples import call
+from tests.wire import send
 
 ROOT = Path(__file__).parent.parent
+Name = TypeVar("Name")
 BUDGET = 0.35  # seconds, for all that is fetched for one answer
+PATIENCE = 5.0  # seconds instead of that, in tests where something good must come
+CALLS = 12  # that the service lets wait for FHIR servers at the same time
 AUTHORIZATION = {
     "access_token": TOKEN,
     "token_type": "Bearer",
@@ -112,6 +118,16 @@ def _log(address: str) -> Any:
     return _line.get(f"{address}/control/log", timeout=10).json()
 
 
+def asked_at_once(client: FlaskClient, calls: Mapping[Name, Any]) -> dict[Name, TestResponse]:
+    """The answers to these calls, as many at a time as the service takes: so what never answers is waited for once."""
+
+    def ask(body: Any) -> TestResponse:
+        return send(client.application.test_client(), body)  # each with cookies and a context of its own
+
+    with ThreadPoolExecutor(CALLS) as pool:
+        return dict(zip(calls, pool.map(ask, calls.values()), strict=True))
+
+
 def fetching(fhir_server: str, **members: Any) -> dict[str, Any]:
     """A patient-view call without prefetch, with a FHIR server and a token for it; `members` replace."""
     return call(**{"prefetch": {}, "fhirServer": fhir_server, "fhirAuthorization": AUTHORIZATION, **members})
@@ -163,11 +179,15 @@ ENDLESS = ("silent", "dripping-body", "dripping-headers", "lying", "chatter")
 
 
 @pytest.fixture(autouse=True, name="patience")
-def ten_times_the_budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine changes no result. Where the server never answers, all of it is waited: there it is twice."""
-    call = getattr(request.node, "callspec", None)
-    endless = call is not None and str(call.params.get("mode", "")).endswith(ENDLESS)
-    monkeypatch.setattr("cds_service.fetch.BUDGET", (2 if endless else 10) * BUDGET)
+def enough_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy this machine is, what a good server answers comes in time. What never answers is waited for."""
+    monkeypatch.setattr("cds_service.fetch.BUDGET", PATIENCE)
+
+
+@pytest.fixture(name="hurry")
+def as_little_as_in_use(patience: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - it comes after that
+    """The budget that the service has in use: where the answer is the same, however late everything comes."""
+    monkeypatch.setattr("cds_service.fetch.BUDGET", BUDGET)
 
 
 class Serve(Protocol):

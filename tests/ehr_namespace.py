@@ -12,11 +12,12 @@ from pathlib import Path
 from threading import Thread
 
 from cds_content.loading import load
+from cds_service import fetch
 from cds_service.clients import DEVELOPMENT, Client
 from cds_service.store import open_store
 from cds_service.web import Deployment, create_app
 from tests.conftest import SERVICE
-from tests.ehr import ROOT, fetching
+from tests.ehr import PATIENCE, ROOT, fetching
 
 CANARIES = ("169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "198.18.0.1")
 CANARIES_IPV6 = ("fd00::1", "fd00:ec2::254", "64:ff9b::a9fe:a9fe", "2002:a00:1::1")
@@ -57,6 +58,7 @@ def _hear(canary: socket.socket) -> None:
 
 
 def run(folder: Path) -> None:
+    fetch.BUDGET = PATIENCE
     names = _network(folder)
     port = _listen(socket.AF_INET, "0.0.0.0")  # noqa: S104 - in a network of its own
     _listen(socket.AF_INET6, "::")

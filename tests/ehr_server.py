@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 TOKEN = "token-of-the-ehr-7d1f"  # noqa: S105 - no secret: what the mode `bearer` expects
 STRANGER = "p2"  # the patient whose resources the mode `stranger` gives
 PAUSE = 0.05  # seconds
+DRIPS = 400  # bytes, a pause after each
 PARENT = os.getppid()
 BLANKS = b" " * 16_000_000  # JSON may begin with them, so that only its size is wrong
 GZIP = zlib.compressobj(wbits=31)
@@ -269,8 +270,8 @@ MODES: dict[str, Callable[[Asked], None]] = {
     "stranger": stranger,
     # takes too long, or too much
     "silent": silent,
-    "dripping-body": lambda asked: drip(asked, right(asked), STATUS_LINE + b"\r\n"),
-    "dripping-headers": lambda asked: drip(asked, b"X-Drip: " + b"x" * 400, STATUS_LINE),
+    "dripping-body": lambda asked: drip(asked, DRIPS * b" " + right(asked), STATUS_LINE + b"\r\n"),
+    "dripping-headers": lambda asked: drip(asked, b"X-Drip: " + DRIPS * b"x", STATUS_LINE),
     "hang-up": hang_up,
     "lying": lying,
     "chatter": chatter,

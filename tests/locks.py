@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("runtime", "test", "tools")
+LOCKS = ("runtime", "population", "test", "tools")
+EXTRAS = {"population": ("screen", "cluster"), "test": ("test", "cluster", "proof", "screen")}  # of a lock
 OURS = "cds-service"
 OF_PYTHON = {"pip", "setuptools", "wheel"}  # which a new environment may bring itself
 _PIN = re.compile(
@@ -68,8 +69,9 @@ def asked(lock: str) -> list[Requirement]:
     groups, project = said["dependency-groups"], said["project"]
     if lock == "tools":
         return [Requirement(one) for one in groups["tools"]]
-    tests = project["optional-dependencies"]["test"] if lock == "test" else []
-    return [Requirement(one) for one in [*project["dependencies"], *groups["build"], *tests]]
+    more = [one for extra in EXTRAS.get(lock, ()) for one in project["optional-dependencies"][extra]]
+    every = [Requirement(one) for one in [*project["dependencies"], *groups["build"], *more]]
+    return [one for one in every if one.name != OURS]  # the tests ask for our other extras by our own name
 
 
 def installed() -> dict[str, Version]:

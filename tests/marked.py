@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.conftest import SERVICE
 from tests.ehr import AUTHORIZATION, Ehr, Hospital
 from tests.ehr_server import TOKEN
+from tests.processes import COMMAND, environment, free_port, until_it_listens
 from tests.requirements.callers import OTHERS_ISSUER, bearer
 from tests.samples import bundle, call, patient
-from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 from tests.test_outbound_tls import Authority
 from tests.test_submission import sound
 from tests.tokens import EHR, ISSUER, OTHER, PUBLIC, STRANGER, KeyPair, key_set

@@ -10,21 +10,19 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import requests
-from werkzeug.serving import make_server
 
 from cds_content.screening import Screening
 from cds_service.clients import DEVELOPMENT, EVERYTHING
 from cds_service.sandbox import Ehr
 from cds_service.sandbox.trust import SANDBOX, sandbox_client
 from cds_service.scenarios import Scenario
-from cds_service.web import Deployment, create_app
+from cds_service.web import Deployment
+from tests.processes import free_port
 from tests.samples import bundle, patient
-from tests.test_commands import free_port
-from tests.wire import store_in
+from tests.wire import answering, listening, store_in
 
 LONG = 20  # seconds that a test waits for what should come at once
 _VOID = {"input", "meta", "link", "br", "hr", "img"}
@@ -133,50 +131,60 @@ def sandbox(screenings: Sequence[Screening], folder: Path, people: Sequence[Scen
     deployment = Deployment(
         tuple(screenings), store, address, development=True, clients=clients, scenarios=lambda: people
     )
-    app = create_app(deployment)
-    app.testing = False
-    server = make_server("127.0.0.1", int(address.rpartition(":")[2]), app, threaded=True)
-    with _running(server), requests.Session() as session:
+    with listening(deployment), requests.Session() as session:
         yield Sandbox(address, session, deployment.ehr)
-    store.dispose()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A request as it came over the wire: its first line, its headers, and what its body says."""
+
+    line: str
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def about(self) -> Any:
+        """The only feedback in it; None where it is none."""
+        return self.body["feedback"][0] if self.body and "feedback" in self.body else None
 
 
 @contextmanager
-def _running(server: Any) -> Iterator[None]:
-    thread = Thread(target=server.serve_forever, args=(0.01,))  # seconds until it sees that it should end
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def foreign(
+    answer: Any, discovery: Any = None, *, feedback: int = 200, told: list[Told] | None = None
+) -> Iterator[str]:
+    """The address of another CDS service, which gives this answer to patient-view whatever is asked.
 
-
-@contextmanager
-def foreign(answer: Any, discovery: Any = None) -> Iterator[str]:
-    """The address of another CDS service, which gives this answer to patient-view whatever is asked."""
+    Where `answer` is a function, it is called with the request. `feedback` is the status for feedback; `told` is
+    filled with what came.
+    """
+    heard: list[Told] = [] if told is None else told
     offered = {"services": [{"id": "foreign", "hook": "patient-view", "description": "Foreign"}]}
 
     class Foreign(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            heard.append(Told(self.requestline, dict(self.headers.items()), None))
             self._give(discovery or offered)
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self._give(answer)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            heard.append(Told(self.requestline, dict(self.headers.items()), body))
+            if self.path.endswith("/feedback"):
+                self._give({}, feedback)
+            else:
+                self._give(answer(body) if callable(answer) else answer)
 
         def log_message(self, *_: Any) -> None:
             pass
 
-        def _give(self, value: Any) -> None:
-            self.send_response(200)
+        def _give(self, value: Any, status: int = 200) -> None:
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(json.dumps(value).encode())
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
-    with _running(server):
+    with answering(server):
         yield f"http://127.0.0.1:{server.server_port}"
 
 

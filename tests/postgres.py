@@ -7,7 +7,6 @@ own. Every test gets a new database, copied from one that holds the tables.
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import pytest
 from sqlalchemy import Engine
 
 from cds_service.store import open_store
+from tests.processes import free_port
 
 Database = Callable[
     ..., AbstractContextManager[str]
@@ -62,7 +62,7 @@ def _cluster() -> Iterator[Cluster]:
     if who := _user():
         os.chown(home, who["user"], who["group"])
     _run(home, "initdb", "-D", "data", "-U", "cds", "-A", "trust", "-E", "UTF8", "--no-sync")
-    cluster = Cluster(home, _free_port())
+    cluster = Cluster(home, free_port())
     cluster.start()
     cluster.do(f"CREATE DATABASE {MIGRATED}")
     open_store(cluster.url(MIGRATED)).dispose()
@@ -154,9 +154,3 @@ def _user() -> dict[str, Any]:
     names = {user.pw_name for user in pwd.getpwall()}
     user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -1,6 +1,7 @@
 """The real server in a process of its own, as `cds-service serve` runs it, and raw connections to it.
 
-`python -m tests.running '{"whole": 1}'` serves with less patience than the command, for tests that wait for its end.
+`python -m tests.running '{"whole": 1}'` serves with less patience than the command, for tests that wait for its end;
+`{"fetching": 5}` with more for FHIR servers, for tests of what these answer, however busy this machine is.
 """
 
 import json
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from tests.test_commands import COMMAND, environment, free_port
+from tests.processes import COMMAND, environment, free_port
 
 ROOT = Path(__file__).parent.parent
 HOOK = "/cds-services/low-back-pain-patient-view"
@@ -68,7 +70,7 @@ def running(
 ) -> Iterator[Running]:
     """The server in development mode, unless the settings say otherwise, with its database in the folder.
 
-    With `patience` it waits less long; with `files` it may open no more than so many. It ends with the test.
+    With `patience` it waits as long as that says; with `files` it may open no more than so many. It ends with the test.
     """
     port = int(settings.setdefault("CDS_PORT", str(free_port())))
     own = environment(folder, **({"CDS_DEVELOPMENT": "1", "PYTHONPATH": str(ROOT)} | settings))
@@ -87,9 +89,10 @@ def running(
 def _until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, timeout=LONG)) as one:
+            one.request("GET", "/health/live")  # it listens before it answers, and before it minds signals
+            one.getresponse().read()
+            return
         time.sleep(0.05)
     raise AssertionError("the service did not start")
 
@@ -106,12 +109,13 @@ def everything(connection: socket.socket) -> bytes:
 
 
 def serve(patience: dict[str, float]) -> None:
-    from cds_service import logs, server
+    from cds_service import fetch, logs, server
     from cds_service.assembly import prepared
     from cds_service.config import read_settings
     from cds_service.connections import Patience
     from cds_service.web import create_app
 
+    fetch.BUDGET = patience.pop("fetching", fetch.BUDGET)
     logs.start()
     settings = read_settings()
     app = create_app(prepared(settings))

@@ -3,19 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
-
-from werkzeug.serving import make_server
 
 from cds_content.screening import Screening
 from cds_service.clients import DEVELOPMENT, EVERYTHING
 from cds_service.sandbox.trust import SANDBOX, sandbox_client
 from cds_service.scenarios import Scenario
-from cds_service.web import Deployment, create_app
+from cds_service.web import Deployment
+from tests.processes import free_port
 from tests.samples import CALM, ago, born, response
-from tests.test_commands import free_port
-from tests.wire import store_in
+from tests.wire import listening, store_in
 
 
 @contextmanager
@@ -24,23 +21,14 @@ def sandbox(screening: Screening, folder: Path, people: Sequence[Scenario] = ())
 
     Its patients are `people`, else PEOPLE.
     """
-    port = free_port()
-    public = f"http://127.0.0.1:{port}"
+    public = f"http://127.0.0.1:{free_port()}"
     clients = {DEVELOPMENT: EVERYTHING, SANDBOX: sandbox_client(public)}
     store = store_in(folder / "sandbox.sqlite")
     service = Deployment(
         (screening,), store, public, development=True, clients=clients, scenarios=lambda: people or PEOPLE
     )
-    server = make_server("127.0.0.1", port, create_app(service), threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with listening(service):
         yield service
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        store.dispose()
 
 
 def scenario(name: str, *responses: dict[str, Any], **members: Any) -> Scenario:

@@ -23,7 +23,11 @@ PATIENT = {
 }
 CODES: dict[str, dict[str, str]] = {}
 STORED: list[dict[str, Any]] = []
+WRITES: list[dict[str, str]] = []  # the headers of each
 PORT, FAULT = 0, ""
+# fault → what the authorization server says of itself (RFC 9207): nothing, its own name (""), another's.
+ISSUERS = {"no-iss": None, "own-iss": "", "other-iss": "https://other.example"}
+OUTCOMES = {"remark-on-write": "information", "error-with-201": "error"}  # fault → severity of what it says
 
 
 class Smart(BaseHTTPRequestHandler):
@@ -38,6 +42,8 @@ class Smart(BaseHTTPRequestHandler):
         asked = dict(parse_qsl(address.query))
         if address.path == "/stored":
             return self.say(200, STORED)
+        if address.path == "/writes":
+            return self.say(200, WRITES)
         if address.path == "/fhir/.well-known/smart-configuration":
             return self.say(200, self.configuration())
         if address.path == "/auth/authorize":
@@ -50,21 +56,27 @@ class Smart(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/auth/token":
             return self.token(dict(parse_qsl(sent.decode())))
-        if FAULT == "error-on-write":
+        WRITES.append({name.lower(): value for name, value in self.headers.items()})
+        if FAULT == "slow-write":
+            time.sleep(2)
+        if FAULT in ("error-on-write", "searchable-error"):
             return self.say(500, {"resourceType": "OperationOutcome"})
         if FAULT == "expired-on-write" or self.headers.get("Authorization") != f"Bearer {ACCESS}":
             return self.say(401, {"resourceType": "OperationOutcome"})
         if FAULT == "outcome-with-200":
             return self.say(200, {"resourceType": "OperationOutcome", "id": "1"})
         STORED.append(json.loads(sent))
-        stored = STORED[-1] | {"id": str(len(STORED))}
-        return self.say(201, stored, Location=f"{self.base}/fhir/QuestionnaireResponse/{stored['id']}/_history/1")
+        told, place = STORED[-1] | {"id": str(len(STORED))}, f"QuestionnaireResponse/{len(STORED)}/_history/1"
+        if FAULT in OUTCOMES:
+            told = {"resourceType": "OperationOutcome", "issue": [{"severity": OUTCOMES[FAULT], "code": "processing"}]}
+        return self.say(201, told, Location=f"{self.base}/fhir/{place}")
 
     def configuration(self) -> dict[str, Any]:
         token = "http://127.0.0.2:1/token" if FAULT == "elsewhere" else f"{self.base}/auth/token"
         methods = ["plain"] if FAULT == "no-s256" else ["S256"]
         authorization = f"{self.base}/auth/authorize"
-        return {
+        named = {"issuer": self.base, "authorization_response_iss_parameter_supported": FAULT in ISSUERS}
+        return named | {
             "authorization_endpoint": authorization,
             "token_endpoint": token,
             "code_challenge_methods_supported": methods,
@@ -87,6 +99,7 @@ class Smart(BaseHTTPRequestHandler):
         CODES[code] = asked
         state = "another-state" if FAULT == "wrong-state" else asked["state"]
         said = {"error": "access_denied"} if FAULT == "denied" else {"code": code}
+        said |= {"iss": ISSUERS[FAULT] or self.base} if ISSUERS.get(FAULT) is not None else {}
         return self.say(302, {}, Location=f"{asked['redirect_uri']}?{urlencode(said | {'state': state})}")
 
     def token(self, form: dict[str, str]) -> None:
@@ -99,7 +112,10 @@ class Smart(BaseHTTPRequestHandler):
         if FAULT == "slow":
             time.sleep(20)
         scope = "openid" if FAULT == "no-write" else begun["scope"]
-        told = {"access_token": ACCESS, "token_type": "Bearer", "expires_in": 600, "scope": scope}
+        scope = scope.replace("Response.c", "Response.cs") if FAULT.startswith("searchable") else scope
+        lives = {"short-lived": 119, "lives-two-minutes": 120}.get(FAULT, 600)
+        told = {"access_token": ACCESS, "token_type": "Bearer", "expires_in": lives, "scope": scope}
+        told |= {"expires_at": []} if FAULT == "odd-expiry" else {}
         return self.say(200, told | ({} if FAULT == "no-patient" else {"patient": "p1"}))
 
     def say(self, status: int, body: Any, **headers: str) -> None:

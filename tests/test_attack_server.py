@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from tests import attack
-from tests.ehr import Ehr, fetching
+from tests.ehr import PATIENCE, Ehr, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
 from tests.running import HOOK, LONG, Running, running
 from tests.samples import CALM, call, patient, response
@@ -247,7 +247,10 @@ def test_sigterm_loses_no_call_and_no_row(ehr: Ehr, tmp_path: Path) -> None:
     ends, rounds = [], attack.times(1, 50)
     for _ in range(rounds):
         heard = Answered()
-        with running(tmp_path, CDS_CLIENTS=str(tmp_path / "clients.toml")) as server, ThreadPoolExecutor(8) as pool:
+        with (
+            running(tmp_path, patience={"fetching": PATIENCE}, CDS_CLIENTS=str(tmp_path / "clients.toml")) as server,
+            ThreadPoolExecutor(8) as pool,
+        ):
             for body in bodies:
                 pool.submit(keep_calling, server, body, heard)
             while len(heard.cards) < 30 and not heard.lost:

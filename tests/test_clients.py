@@ -17,8 +17,9 @@ from cds_service.clients import Client, clients_schema, read_clients
 from cds_service.errors import SettingsError
 from tests import tokens
 from tests.conftest import ROOT
+from tests.forked import cds_service
+from tests.processes import COMMAND, environment, free_port, until_it_listens
 from tests.samples import CALM, call, response
-from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 
 PUBLIC = "https://cds.example.org"
 SERVICE = "/cds-services/low-back-pain-patient-view"
@@ -214,7 +215,7 @@ def test_production_does_not_start(row: tuple[str, str, dict[str, str], str], tm
     _, clients, more, says = row
     settings = environment(tmp_path, CDS_CLIENTS=str(written(tmp_path, clients)), **(PRODUCTION | more))
 
-    done = subprocess.run([COMMAND, "serve"], env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = cds_service(tmp_path, settings, "serve")
 
     assert done.returncode == 1
     assert says in done.stderr

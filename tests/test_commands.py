@@ -1,11 +1,8 @@
 """The commands as a newcomer types them: the real server in its own process, and the curl line that it prints."""
 
-import contextlib
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -16,23 +13,12 @@ import pytest
 import requests
 
 from cds_content.loading import load
+from tests.forked import cds_service
+from tests.processes import COMMAND, environment, free_port, until_it_listens
 
 pytestmark = pytest.mark.timeless  # another process does the work
 
 ROOT = Path(__file__).parent.parent
-COMMAND = str(Path(sys.executable).with_name("cds-service"))
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def environment(folder: Path, **settings: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    return own | {"CDS_DATABASE_URL": f"sqlite:///{folder / 'decisions.sqlite'}"} | settings
 
 
 @pytest.fixture(scope="module", name="server")
@@ -49,18 +35,6 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
-
-
-def until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Waits for the port to open; fails as soon as the process ends."""
-    for _ in range(300):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
-            pytest.fail("the service ended at start")
-    pytest.fail("nothing listens")
 
 
 def curl_line(text: str) -> str:
@@ -148,14 +122,7 @@ def test_an_unsafe_or_wrong_start_is_refused_with_a_clear_line(
 ) -> None:
     _, settings, says = row
 
-    done = subprocess.run(
-        [COMMAND, "serve"],
-        env=environment(tmp_path, **settings),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = cds_service(tmp_path, environment(tmp_path, **settings), "serve")
 
     assert done.returncode == 1
     assert says in done.stderr

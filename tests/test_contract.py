@@ -29,6 +29,8 @@ from tests.samples import CALM, bundle, call, patient, response
 from tests.test_second_screening import SECOND, content
 from tests.wire import ABSENT, changed, empty_members, objects, places, serving
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 PUBLIC = "https://cds.example/back"
 ALARM = CALM | {"rf-saddle": "new"}
 FEEDBACK = f"{SERVICE}/feedback"

@@ -4,7 +4,6 @@ Four processes write; they are killed in the middle (`kill -9`), or on PostgreSQ
 crashes. CRASH_ROUNDS says how many rounds; 3 without it.
 """
 
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from cds_service.store import (
     responses,
     update,
 )
+from tests.forked import context
 from tests.postgres import Cluster
 from tests.store_samples import ENTRY, NOW, ROW, act, card, kept, opened, received
 
@@ -41,8 +41,6 @@ pytestmark = pytest.mark.timeless  # another process does the work
 WRITERS = 4
 ENOUGH = 12  # what each has acknowledged before the end comes
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
-context = multiprocessing.get_context("forkserver")  # one process reads the modules for all
-context.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)

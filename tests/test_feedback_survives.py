@@ -12,7 +12,7 @@ import requests
 from sqlalchemy import Engine, func, select
 
 from cds_service.store import cards, decisions, feedback, open_store
-from tests.test_commands import COMMAND, environment, free_port, until_it_listens
+from tests.processes import COMMAND, environment, free_port, until_it_listens
 
 pytestmark = pytest.mark.timeless  # another process does the work
 

@@ -3,7 +3,7 @@
 import socket
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
 from cds_service.clients import Client
 from cds_service.ehr import Unreachable, get
 from cds_service.fetch import _whole
 from tests.conftest import topics
-from tests.ehr import AUTHORIZATION, BUDGET, ENDLESS, Ehr, Serve, connections, fetching
+from tests.ehr import AUTHORIZATION, BUDGET, ENDLESS, Ehr, Hospital, Name, Serve, asked_at_once, connections, fetching
+from tests.ehr import as_little_as_in_use as _hurry  # noqa: F401 - the fixture `hurry`
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
-from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr_server import TOKEN
 from tests.requirements.requests import call as call_hook
 from tests.requirements.requests import collection, condition, encounter, order, valid
@@ -31,7 +33,9 @@ from tests.wire import cards_of, refusal_of, same, send, serving
 
 ALARM = CALM | {"rf-saddle": "new"}
 SERVED = ["Condition", "Patient", "QuestionnaireResponse"]
-NEVER = 10 * BUDGET  # a partner that never answers is given up ten times sooner than the patience of the tests
+NEVER = 10 * BUDGET  # by then a partner that never answers has been given up
+
+timeless = pytest.mark.timeless  # about who is asked and what fails: nothing that is read there differs on another day
 
 # ---------------------------------------------------------------------------------------- the same cards as by prefetch
 
@@ -239,6 +243,7 @@ def _near(base: str, canary: str) -> dict[str, str]:
     }
 
 
+@timeless
 @pytest.mark.parametrize("how", _near("http://127.0.0.1:1/open/h", "http://127.0.0.1:2"))
 def test_a_server_that_resembles_one_that_was_agreed_on_is_not_asked(ehr: Ehr, serve: Serve, how: str) -> None:
     hospital = ehr.hospital(patient(), response(CALM))
@@ -293,88 +298,99 @@ FAILING: dict[str, str] = {
     "huge": "16 MB before the right answer",
     "bomb": "32 MB in 32 kB before the right answer",
     "silent": "never answers",
-    "dripping-body": "the right answer, byte by byte",
+    "dripping-body": "20 seconds of blanks before the right answer, byte by byte",
     "dripping-headers": "headers for 20 seconds, byte by byte",
     "chatter": "it goes on, it says, without an end",
     "lying": "the right answer, and a promise of a terabyte",
 }
-failing = pytest.mark.parametrize("mode", FAILING, ids=[f"{mode} ({why})" for mode, why in FAILING.items()])
 IN_HAND: dict[str, tuple[dict[str, Any], list[str]]] = {
     "calm": (CALM, ["incomplete"]),
     "an alarm": (ALARM, ["emergency-now", "incomplete"]),
 }
-in_hand = pytest.mark.parametrize(("held", "cards"), IN_HAND.values(), ids=IN_HAND)
+Way = tuple[str, str]  # how the server fails, and what is in hand
+WAYS = [(mode, held) for mode in FAILING for held in IN_HAND]
+CARDS = {(mode, held): IN_HAND[held][1] for mode, held in WAYS}
 
 
-@failing
+def _cards(answers: Mapping[Way, TestResponse]) -> dict[Way, list[str]]:
+    return {way: topics(cards_of(answer)) for way, answer in answers.items()}
+
+
+def _fetched(serve: Serve, hospitals: Mapping[Name, Hospital]) -> dict[Name, TestResponse]:
+    """What each of these hospitals makes of a call without prefetch, all asked at the same time."""
+    client = serve(*(one.base for one in hospitals.values()))
+    return asked_at_once(client, {name: fetching(one.base) for name, one in hospitals.items()})
+
+
+def _without_responses(serve: Serve, hospitals: Mapping[str, Hospital]) -> dict[str, TestResponse]:
+    """The refusals of those; fails for an answer."""
+    answers = _fetched(serve, hospitals)
+    refused = {mode: refusal_of(answer, 412) for mode, answer in answers.items()}
+    assert {mode for mode, reason in refused.items() if "prefetch.responses" not in reason} == set()
+    return answers
+
+
+@timeless
 def test_a_server_that_fails_without_a_response_in_hand_is_412(
-    ehr: Ehr, serve: Serve, mode: str, caplog: pytest.LogCaptureFixture
+    ehr: Ehr, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hospital = ehr.hospital(patient(), response(ALARM), condition(), mode=mode)
+    hospitals = {mode: ehr.hospital(patient(), response(ALARM), condition(), mode=mode) for mode in FAILING}
 
     with caplog.at_level("DEBUG"):
-        answer = send(serve(hospital.base), fetching(hospital.base))
+        answers = _without_responses(serve, hospitals)
 
-    assert "prefetch.responses" in refusal_of(answer, 412)
-    assert hospital.kinds() == SERVED
+    assert {mode: one.kinds() for mode, one in hospitals.items()} == dict.fromkeys(FAILING, SERVED)
     assert ehr.strayed() == []
-    assert [text for text in (answer.text, caplog.text) if TOKEN in text] == []
-    assert hospital.name not in answer.text
+    assert [text for text in (caplog.text, *(one.text for one in answers.values())) if TOKEN in text] == []
+    assert [mode for mode, one in answers.items() if hospitals[mode].name in one.text] == []
 
 
-@failing
-@in_hand
+@timeless
 def test_a_server_that_fails_with_a_response_in_hand_gives_its_alarms_and_incomplete(
-    ehr: Ehr, serve: Serve, mode: str, held: dict[str, Any], cards: list[str], caplog: pytest.LogCaptureFixture
+    ehr: Ehr, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hospital = ehr.hospital(patient(), response(ALARM), condition(), mode=mode)
-    sent = {"responses": bundle(response(held))}
+    hospitals = {way: ehr.hospital(patient(), response(ALARM), condition(), mode=way[0]) for way in WAYS}
+    sent = {held: {"responses": bundle(response(answers))} for held, (answers, _) in IN_HAND.items()}
+    calls = {way: fetching(one.base, prefetch=sent[way[1]]) for way, one in hospitals.items()}
 
     with caplog.at_level("DEBUG"):
-        answer = send(serve(hospital.base), fetching(hospital.base, prefetch=sent))
+        answers = asked_at_once(serve(*(one.base for one in hospitals.values())), calls)
 
-    assert topics(cards_of(answer)) == cards
-    assert hospital.kinds() == ["Condition", "Patient"]
-    assert [text for text in (answer.text, caplog.text) if TOKEN in text] == []
-
-
-@failing
-def test_only_the_responses_failing_is_412(ehr: Ehr, serve: Serve, mode: str) -> None:
-    hospital = ehr.hospital(patient(), response(ALARM), condition(), mode=f"QuestionnaireResponse.{mode}")
-
-    assert "prefetch.responses" in refusal_of(send(serve(hospital.base), fetching(hospital.base)), 412)
+    assert _cards(answers) == CARDS
+    assert {way: one.kinds() for way, one in hospitals.items()} == {way: ["Condition", "Patient"] for way in WAYS}
+    assert [text for text in (caplog.text, *(one.text for one in answers.values())) if TOKEN in text] == []
 
 
-@failing
-@in_hand
-def test_only_the_patient_failing_leaves_the_age_unknown(
-    ehr: Ehr, serve: Serve, mode: str, held: dict[str, Any], cards: list[str]
-) -> None:
-    hospital = ehr.hospital(patient(), response(held), mode=f"Patient.{mode}")
+@timeless
+def test_only_the_responses_failing_is_412(ehr: Ehr, serve: Serve) -> None:
+    held = patient(), response(ALARM), condition()
 
-    assert topics(cards_of(send(serve(hospital.base), fetching(hospital.base)))) == cards
+    _without_responses(serve, {mode: ehr.hospital(*held, mode=f"QuestionnaireResponse.{mode}") for mode in FAILING})
 
 
-@failing
-@in_hand
-def test_only_the_conditions_failing_takes_no_alarm_away(
-    ehr: Ehr, serve: Serve, mode: str, held: dict[str, Any], cards: list[str]
-) -> None:
-    hospital = ehr.hospital(patient(), response(held), mode=f"Condition.{mode}")
-
-    found = topics(cards_of(send(serve(hospital.base), fetching(hospital.base))))
-
-    assert found == (["self-care"] if held is CALM else cards[:1])
+def _failing_in(ehr: Ehr, part: str, *more: Any) -> dict[Way, Hospital]:
+    """Hospitals that hold a response, and fail in this part only."""
+    return {
+        (mode, held): ehr.hospital(patient(), response(IN_HAND[held][0]), *more, mode=f"{part}.{mode}")
+        for mode, held in WAYS
+    }
 
 
-@failing
-@in_hand
-def test_a_later_page_failing_gives_the_alarms_of_the_first_and_incomplete(
-    ehr: Ehr, serve: Serve, mode: str, held: dict[str, Any], cards: list[str]
-) -> None:
-    hospital = ehr.hospital(patient(), response(held), response(ALARM, id="later"), mode=f"second.{mode}")
+@timeless
+def test_only_the_patient_failing_leaves_the_age_unknown(ehr: Ehr, serve: Serve) -> None:
+    assert _cards(_fetched(serve, _failing_in(ehr, "Patient"))) == CARDS
 
-    assert topics(cards_of(send(serve(hospital.base), fetching(hospital.base)))) == cards
+
+@timeless
+def test_only_the_conditions_failing_takes_no_alarm_away(ehr: Ehr, serve: Serve) -> None:
+    found = _cards(_fetched(serve, _failing_in(ehr, "Condition")))
+
+    assert found == {way: {"calm": ["self-care"], "an alarm": ["emergency-now"]}[way[1]] for way in WAYS}
+
+
+@timeless
+def test_a_later_page_failing_gives_the_alarms_of_the_first_and_incomplete(ehr: Ehr, serve: Serve) -> None:
+    assert _cards(_fetched(serve, _failing_in(ehr, "second", response(ALARM, id="later")))) == CARDS
 
 
 @pytest.mark.parametrize("mode", ["stranger", "Patient.stranger", "Condition.stranger", "second.stranger"])
@@ -400,6 +416,7 @@ def test_a_server_where_nobody_listens_is_412(serve: Serve) -> None:
         assert "prefetch.responses" in refusal_of(send(serve(base), fetching(base)), 412)
 
 
+@timeless
 @pytest.mark.parametrize("mode", ["huge", "bomb"])
 def test_what_is_too_large_is_not_kept_in_memory_however_much_time_there_is(ehr: Ehr, mode: str) -> None:
     hospital = ehr.hospital(patient(), mode=mode)
@@ -413,6 +430,7 @@ def test_what_is_too_large_is_not_kept_in_memory_however_much_time_there_is(ehr:
     assert peak < 8_000_000  # bytes; the answers are of 16 and 32 MB
 
 
+@timeless
 @pytest.mark.parametrize("mode", ENDLESS)
 def test_a_question_without_an_answer_ends_by_itself(ehr: Ehr, mode: str) -> None:
     hospital, start = ehr.hospital(patient(), mode=mode), time.monotonic()
@@ -440,9 +458,11 @@ def test_proxies_and_passwords_of_this_machine_are_not_used(
     assert ehr.strayed() == []
 
 
+@timeless
 @pytest.mark.parametrize(
     "mode", ["silent", "dripping-body", "dripping-headers", "endless", "second.silent", "second.dripping-headers"]
 )
+@pytest.mark.usefixtures("hurry")
 def test_a_server_without_an_end_is_given_up_in_time(ehr: Ehr, serve: Serve, mode: str) -> None:
     hospital = ehr.hospital(patient(), response(CALM), response(CALM, id="later"), mode=mode)
     client, start = serve(hospital.base), time.monotonic()
@@ -453,12 +473,17 @@ def test_a_server_without_an_end_is_given_up_in_time(ehr: Ehr, serve: Serve, mod
     assert answer.status_code == 412 or topics(cards_of(answer)) == ["incomplete"]
 
 
+@timeless
 @pytest.mark.parametrize("mode", ["silent", "dripping-body", "dripping-headers", "huge"])
-def test_a_server_without_an_end_takes_no_other_server_along(ehr: Ehr, serve: Serve, mode: str) -> None:
+def test_a_server_without_an_end_takes_no_other_server_along(
+    ehr: Ehr, serve: Serve, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bad, good = ehr.hospital(mode=mode), ehr.hospital(patient(), response(CALM))
     client = serve(bad.base, good.base)
-    for _ in range(6):  # with three questions each
-        refusal_of(send(client, fetching(bad.base)), 412)
+    with monkeypatch.context() as hurry:
+        hurry.setattr("cds_service.fetch.BUDGET", BUDGET)
+        for _ in range(6):  # with three questions each
+            refusal_of(send(client, fetching(bad.base)), 412)
 
     assert topics(cards_of(send(client, fetching(good.base)))) == ["self-care"]
 
@@ -547,6 +572,7 @@ def _leading_away(base: str, canary: str) -> dict[str, Any]:
     }
 
 
+@timeless
 @pytest.mark.parametrize("how", _leading_away("http://127.0.0.1:1/open/h", "http://127.0.0.1:2"))
 def test_a_next_page_elsewhere_is_not_called_and_the_result_is_incomplete(ehr: Ehr, serve: Serve, how: str) -> None:
     hospital = ehr.hospital(mode="QuestionnaireResponse.leading")

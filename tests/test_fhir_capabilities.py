@@ -15,6 +15,8 @@ from tests.samples import ANSWERS, CALM, FORM, patient, response
 from tests.test_fhir import PUBLIC, Json, get
 from tests.wire import objects, refusal_of, serving
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 PUBLISHED = ["Questionnaire", "CodeSystem", "ValueSet", "PlanDefinition", "ActivityDefinition", "Library"]
 PUBLISHED += ["OperationDefinition", "StructureDefinition"]
 STORED = ["QuestionnaireResponse", "AuditEvent"]

@@ -12,6 +12,8 @@ from tests.test_fhir import KINDS, Json, get, published
 from tests.test_fhir_language import in_both, wordings
 from tests.wire import objects
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 SPECIFIED: list[Json] = json.loads((Path(__file__).parent / "clinical" / "items.json").read_text("utf-8"))
 QUESTIONS = [one for one in SPECIFIED if one["type"] != "display"]
 CHOICES = [one for one in SPECIFIED if one["options"]]

@@ -10,6 +10,8 @@ from tests.samples import BASE, FORM
 from tests.test_fhir import KINDS, NAMED, Json, get, published
 from tests.wire import objects
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 TRANSLATED = ("title", "description", "purpose", "copyright", "text", "display")
 

@@ -11,6 +11,8 @@ from tests.samples import ANSWERS, BASE
 from tests.test_fhir import Json, get, published
 from tests.wire import refusal_of
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 SET = f"{BASE}/ValueSet/low-back-pain-answers"
 BY_ID = "ValueSet/low-back-pain-answers"
 SNOMED = "http://snomed.info/sct"

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +29,7 @@ from tests.test_second_screening import NECK_ALARM, NECK_CALM, SECOND, content
 from tests.wire import serving
 
 FORM = "/form/low-back-pain"
+VERSIONS = {one.name: one.canonical for one in load(ROOT)}
 FOLLOW_UPS = {"rf-leg-sides": "one", "rf-leg-progress": "no", "rf-fever": "no"}
 
 
@@ -65,11 +66,14 @@ class Seen(HTMLParser):
 
     @property
     def chosen(self) -> dict[str, str]:
-        return {one["name"]: one["value"] for one in self.fields if "checked" in one or one.get("type") == "hidden"}
+        kept = [one for one in self.fields if "checked" in one or one.get("type") == "hidden"]
+        return {one["name"]: one["value"] for one in kept if one["name"] != "questionnaire"}
 
 
 def post(web: FlaskClient, step: str, answers: Mapping[str, Any], at: str = FORM, language: str = "nl") -> TestResponse:
-    return web.post(at, data={**answers, "step": step}, headers={"Accept-Language": language})
+    """What a browser sends from our page, which names the version of its form."""
+    data = {"questionnaire": VERSIONS.get(at.partition("?")[0].split("/")[2], ""), **answers, "step": step}
+    return web.post(at, data=data, headers={"Accept-Language": language})
 
 
 def outcome(answer: TestResponse) -> list[str]:
@@ -171,8 +175,8 @@ def test_the_summary_shows_each_answer_in_words_and_the_way_back(web: FlaskClien
 
 
 def test_the_language_changes_on_the_way_and_the_answers_stay(web: FlaskClient) -> None:
-    english = web.post(f"{FORM}?lang=en", data={**CALM, "step": "language"})
-    summary = web.post(f"{FORM}?lang=en", data={**CALM, "step": "summary-language"})
+    english = post(web, "language", CALM, at=f"{FORM}?lang=en")
+    summary = post(web, "summary-language", CALM, at=f"{FORM}?lang=en")
     web.delete_cookie("lang")
 
     assert 'lang="en"' in english.text
@@ -252,12 +256,12 @@ def test_an_error_of_ours_shows_the_notice_and_never_silence(web: FlaskClient, m
 @pytest.mark.parametrize(
     ("body", "media", "status"),
     [
-        (b"step=review&unknown=1", "application/x-www-form-urlencoded", 400),
+        (b"step=review&unknown=1", "application/x-www-form-urlencoded", 409),
         (b"step=nothing", "application/x-www-form-urlencoded", 400),
         (b"", "application/x-www-form-urlencoded", 400),
         (b"{}", "application/json", 415),
         (b"rf-leg=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
-        (b"step=review&rf-leg=%ff%fe%00", "application/x-www-form-urlencoded", 422),
+        (b"step=review&rf-leg=%ff%fe%00", "application/x-www-form-urlencoded", 409),
     ],
 )
 def test_what_is_no_form_is_refused_in_words(web: FlaskClient, body: bytes, media: str, status: int) -> None:
@@ -288,6 +292,7 @@ def test_a_second_screening_has_its_form_without_python(tmp_path: Path) -> None:
     first, second = load(tmp_path)
     with serving(first, tmp_path, screenings=(first, second)) as client:
         listed = client.get("/form").text
+        VERSIONS[second.name] = second.canonical
         calm, alarm = (
             outcome(post(client, "send", {name: str(one) for name, one in said.items()}, at="/form/neck-check"))
             for said in (NECK_CALM, NECK_ALARM)
@@ -310,7 +315,10 @@ def test_the_response_for_developers_is_the_one_that_would_be_sent(web: FlaskCli
     assert "subject" not in made
 
 
-VISIT = Visit("v1", "low-back-pain", "https://ehr.example/fhir", "p1", "A <b>name</b>", born(40), "Patient/p1", "/back")
+UNTIL = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
+VISIT = Visit(
+    "v1", "low-back-pain", "https://ehr.example/fhir", "p1", "A <b>name</b>", born(40), "Patient/p1", "/back", UNTIL
+)
 IN_VISIT = f"{FORM}/v1"
 EMERGENCY = CALM | {"rf-saddle": "new"}
 

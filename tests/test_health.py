@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -25,9 +26,9 @@ from cds_service.store.watched import readable
 from cds_service.web import Deployment, create_app
 from tests.conftest import ROOT, SERVICE
 from tests.loglines import heard
+from tests.processes import COMMAND, environment
 from tests.requirements.callers import CLIENTS, bearer, identify_in, is_refused
 from tests.samples import CALM, call, response
-from tests.test_commands import COMMAND, environment
 from tests.test_second_screening import SECOND, content
 from tests.tokens import NOW, PUBLIC
 from tests.wire import serving, store_in
@@ -120,7 +121,14 @@ def test_the_detail_is_for_operators_and_the_monitoring_system(screening: Screen
                 | {
                     "checks": {"database": "ok", "content": "ok", "self-test": "ok"},
                     "screenings": [
-                        {"name": "low-back-pain", "version": "1.0.0", "hash": screening.hash, "self-test": "ok"}
+                        {
+                            "name": "low-back-pain",
+                            "version": "1.0.0",
+                            "hash": screening.hash,
+                            "next-review": "2027-05-22",
+                            "overdue": datetime.now(UTC).date() >= date(2027, 5, 22),
+                            "self-test": "ok",
+                        }
                     ],
                     "fhir-servers": {"https://fhir.example/r4": "closed"},
                 },

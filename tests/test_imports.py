@@ -8,9 +8,12 @@ import pytest
 pytestmark = pytest.mark.timeless  # nothing in it is dated
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = {"cds_content", "cds_proof", "cds_service"}
 
 # One order for all modules: each may import only those before it.
 ORDER = [
+    "cds_service.start",
+    "cds_service.population",
     "cds_service.markdown",
     "cds_service.jwks",
     "cds_service.addresses",
@@ -44,9 +47,13 @@ ORDER = [
     "cds_content.templates",
     "cds_content.translations",
     "cds_content.screening",
+    "cds_proof.patients",
+    "cds_proof.advised",
+    "cds_proof.relations",
     "cds_service.form.sheet",
     "cds_content.plan.metadata",
     "cds_service.errors",
+    "cds_service.store.prepared",
     "cds_service.form.given",
     "cds_service.form.response",
     "cds_service.limits",
@@ -57,21 +64,48 @@ ORDER = [
     "cds_service.terminology",
     "cds_service.capabilities",
     "cds_service.strict_json",
+    "cds_service.conformance.signing",
+    "cds_service.population.lines",
+    "cds_service.conformance.asking",
+    "cds_service.population.inputs",
     "cds_service.store.database",
+    "cds_service.conformance.bodies",
+    "cds_service.conformance.feedback",
+    "cds_service.conformance.wrong_tokens",
+    "cds_service.population.patients",
+    "cds_service.store.together",
+    "cds_service.conformance.probes",
     "cds_service.store.watched",
+    "cds_service.conformance.seen",
+    "cds_service.conformance.looks",
     "cds_service.store.audit",
+    "cds_service.conformance.checks.calls",
+    "cds_service.conformance.checks.discovery",
+    "cds_service.conformance.checks.feedback",
+    "cds_service.conformance.checks.security",
+    "cds_service.conformance.checks.templates",
+    "cds_service.conformance.checks.transport",
+    "cds_service.conformance.report",
+    "cds_service.conformance.checks.parts",
     "cds_service.store.counts",
+    "cds_service.conformance.checks.cards",
+    "cds_service.conformance.checks.suggestions",
     "cds_service.store.tokens",
+    "cds_service.conformance.checks",
+    "cds_service.conformance",
     "cds_service.store.visits",
+    "cds_service.cli_conformance",
     "cds_service.sealed",
     "cds_service.answers",
     "cds_service.report.sections",
+    "cds_service.report.drift",
     "cds_service.store.lifetimes",
     "cds_service.store.received",
     "cds_service.store.rights",
     "cds_service.report.plots",
     "cds_service.report.remarks",
     "cds_service.findings",
+    "cds_service.population.marks",
     "cds_service.report",
     "cds_service.hooks",
     "cds_service.resources",
@@ -80,7 +114,14 @@ ORDER = [
     "cds_content.plan.activities",
     "cds_content.plan.holds",
     "cds_service.advice",
+    "cds_service.population.rows",
     "cds_service.metrics",
+    "cds_service.population.memory",
+    "cds_service.population.parts",
+    "cds_service.population.summary",
+    "cds_service.population.items",
+    "cds_service.population.moments",
+    "cds_service.population.remembered",
     "cds_service.web.observed",
     "cds_content.plan.fhirpath",
     "cds_service.store.recorded",
@@ -106,10 +147,18 @@ ORDER = [
     "cds_content.form",
     "cds_content.reach",
     "cds_content.wording",
+    "cds_proof.claims",
     "cds_content.check_cards",
+    "cds_proof.found",
+    "cds_proof.proof",
     "cds_content.check",
+    "cds_proof.page",
     "cds_content.loading",
+    "cds_service.population.work",
     "cds_content.review",
+    "cds_service.population.run",
+    "cds_service.population.workers",
+    "cds_content.trace",
     "cds_service.feedback",
     "cds_service.clients",
     "cds_service.config",
@@ -125,7 +174,7 @@ ORDER = [
     "cds_service.prefetch",
     "cds_service.reply",
     "cds_service.judgement",
-    "cds_service.form.outcome",
+    "cds_service.form.emergency",
     "cds_service.form",
     "cds_service.package_examples",
     "cds_service.store",
@@ -135,7 +184,7 @@ ORDER = [
     "cds_service.contract",
     "cds_service.sandbox.exchange",
     "cds_service.sandbox.tokens",
-    "cds_service.sandbox.answers",
+    "cds_service.sandbox.replies",
     "cds_service.sandbox.connection",
     "cds_service.sandbox.records",
     "cds_service.scenarios",
@@ -157,6 +206,7 @@ ORDER = [
     "cds_service.web.sandbox_record",
     "cds_service.web.call",
     "cds_service.web.pages",
+    "cds_service.web.written",
     "cds_service.web.authorization",
     "cds_service.web.refusals",
     "cds_service.web",
@@ -184,6 +234,8 @@ ORDER = [
     "cds_service.web.fhir",
     "cds_service.web.contract",
     "cds_service.web.visits",
+    "cds_service.web.form_posted",
+    "cds_service.web.form_pages",
     "cds_service.web.form",
     "cds_service.web.launch",
     "cds_service.web.review",
@@ -195,6 +247,8 @@ ORDER = [
     "cds_service.web.sandbox_authorization",
     "cds_service.web.routes",
     "cds_service.assembly",
+    "cds_service.cli_screen",
+    "cds_service.cli_prove",
     "cds_service.cli_records",
     "cds_service.cli",
 ]
@@ -247,6 +301,11 @@ PURE = (
     "cds_content.plan.activities",
     "cds_content.plan.metadata",
     "cds_content.narrative",
+    "cds_proof.patients",
+    "cds_proof.relations",
+    "cds_proof.advised",
+    "cds_proof.claims",
+    "cds_proof.found",
 )
 WORLD = {
     "flask",
@@ -282,15 +341,15 @@ def imports(module: str, *, inside_functions: bool = True) -> set[str]:
 
 
 def test_every_module_has_its_place_in_the_order() -> None:
-    files = [path for package in ("cds_service", "cds_content") for path in (ROOT / package).rglob("*.py")]
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
 
-    assert names - {"cds_service", "cds_content"} == set(ORDER)
+    assert names - PACKAGES == set(ORDER)
 
 
 @pytest.mark.parametrize("module", ORDER)
 def test_a_module_imports_only_what_stands_before_it(module: str) -> None:
-    before = set(ORDER[: ORDER.index(module)]) | {"cds_service", "cds_content"}
+    before = set(ORDER[: ORDER.index(module)]) | PACKAGES
     ours = {name for name in imports(module, inside_functions=False) if name.startswith("cds_")}
 
     assert ours <= before

@@ -18,6 +18,7 @@ from cds_service.errors import TooManyCalls
 from tests.conftest import ROOT, SERVICE
 from tests.ehr import Ehr, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.requirements.callers import CLIENTS, FEEDBACK, HOOK, ask, bearer, identify_in, is_refused, service_in
 from tests.samples import CALM, call, response
 from tests.test_submission import sound

@@ -14,8 +14,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, create_engine, inspect, select
 
+from cds_service import migrations
 from cds_service.errors import Unavailable
-from cds_service.migrations import configuration, migrate
+from cds_service.migrations import migrate
 from cds_service.store import (
     audit_events,
     cards,
@@ -114,7 +115,7 @@ def test_a_database_of_every_revision_becomes_the_same(empty_url: str, revision:
 
 
 def test_the_revisions_follow_each_other() -> None:
-    scripts = ScriptDirectory.from_config(configuration())
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
 
     assert [one.revision for one in scripts.walk_revisions()] == REVISIONS[::-1]
 

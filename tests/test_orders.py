@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ from flask.testing import FlaskClient
 from cds_content.card_shapes import Coding, NamedCode
 from cds_content.screening import Screening
 from cds_service.clients import Client
-from cds_service.store import open_store
+from cds_service.store import decisions, open_store
 from cds_service.web import Deployment, create_app
+from tests.advice_as_fhir import RULES
 from tests.conftest import topics
 from tests.requirements import requests
 from tests.requirements.requests import LOINC, SNOMED
 from tests.samples import CALM, bundle, patient, response
-from tests.wire import cards_of, refusal_of
+from tests.store_samples import kept
+from tests.wire import cards_of, refusal_of, store_in
 
 BACK_PAIN = {"coding": [requests.LOW_BACK_PAIN]}
 ALARM = CALM | {"rf-saddle": "new"}
@@ -232,7 +235,8 @@ def test_a_patient_who_books_physiotherapy_with_an_alarm_reads_plain_words_only(
     calm = cards_of(post(client, call("appointment-book", context, response(GAP))))
 
     assert card["summary"] == "Call your GP or out-of-hours GP now. Call 112 if life is in danger."
-    assert not {"suggestions", "overrideReasons", "links", "extension"} & card.keys()
+    assert not {"suggestions", "overrideReasons", "links"} & card.keys()
+    assert "rows" not in card["extension"][RULES]
     assert calm == []
 
 
@@ -316,6 +320,18 @@ def configured(screening: Screening, tmp_path: Any, **agreed: Any) -> FlaskClien
     store = open_store(f"sqlite:///{tmp_path / 'd.sqlite'}")
     clients = {"development": Client.model_validate(agreed)}
     return create_app(Deployment((screening,), store, "http://127.0.0.1:8080", True, clients)).test_client()
+
+
+@pytest.mark.parametrize("orders", [(MRI, PHYSIO), (PHYSIO, MRI)], ids=["the scan first", "the scan last"])
+def test_what_is_recorded_is_no_calmer_than_the_card(orders: Any, screening: Screening, tmp_path: Path) -> None:
+    """Without low back pain physiotherapy needs nothing, and a scan of the low back is not screened for."""
+    store = store_in(tmp_path / "decisions.sqlite")
+    theirs = create_app(Deployment((screening,), store, "http://127.0.0.1:8080", True)).test_client()
+
+    (card,) = signed(theirs, response(CALM | {"lbp-present": "no"}), orders=orders)
+
+    assert card["summary"] == SUMMARY["IMG-3"][1]
+    assert [row["disposition"] for row in kept(store, decisions)] == ["incomplete"]
 
 
 def test_a_client_adds_its_own_codes(screening: Screening, tmp_path: Any, client: FlaskClient) -> None:

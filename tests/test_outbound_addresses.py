@@ -22,6 +22,7 @@ from cds_service.ehr import Elsewhere, Unanswered, get
 from tests.conftest import topics
 from tests.ehr import BUDGET, ROOT, Ehr, Serve, connections, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
 from tests.samples import CALM, patient, response
 from tests.wire import cards_of, refusal_of, send

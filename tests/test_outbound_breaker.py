@@ -17,9 +17,10 @@ from cds_service.ehr import Unanswered, Unreachable
 from cds_service.partners import place, together
 from tests.conftest import topics
 from tests.ehr import Ehr, Hospital, Serve, connections, fetching
+from tests.ehr import as_little_as_in_use as _hurry  # noqa: F401 - the fixture `hurry`
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
-from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.samples import CALM, bundle, call, patient, response
 from tests.wire import cards_of, refusal_of, send
 
@@ -97,6 +98,7 @@ def test_a_server_where_nobody_listens_is_not_asked_any_more_either(serve: Serve
 
 
 @pytest.mark.parametrize("mode", ["silent", "dripping-headers"])
+@pytest.mark.usefixtures("hurry")
 def test_a_server_that_never_answers_is_not_asked_any_more_either(ehr: Ehr, serve: Serve, mode: str) -> None:
     hospital = ehr.hospital(patient(), mode=mode)
     client = serve(hospital.base)

@@ -11,8 +11,8 @@ from cds_service.fetch import MAX_PAGES
 from tests.conftest import topics
 from tests.ehr import AUTHORIZATION, Ehr, Serve, connections, fetching
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
-from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr_server import TOKEN
 from tests.requirements.requests import condition
 from tests.samples import CALM, patient, response

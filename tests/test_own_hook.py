@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.advice_as_fhir import RULES
 from tests.conftest import topics
 from tests.samples import CALM, bundle, patient, response
 from tests.wire import cards_of, refusal_of
@@ -97,7 +98,8 @@ def test_a_patient_who_reads_sees_plain_words(client: FlaskClient) -> None:
     (card,) = cards_of(send(client, response(ALARM), context={"userId": "Patient/p1"}))
 
     assert card["summary"] == "Bel nu je huisarts of de huisartsenpost. Bel 112 bij levensgevaar."
-    assert not {"suggestions", "links", "extension"} & card.keys()
+    assert not {"suggestions", "links"} & card.keys()
+    assert "rows" not in card["extension"][RULES]
 
 
 def test_no_suggestion_refers_to_a_response_that_the_ehr_may_not_have(client: FlaskClient) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from cds_content.screening import Screening
 from cds_service.store import Act, Received, create, open_store
 from cds_service.store.tables import responses
 from cds_service.web.call import hashed
+from tests.forked import cds_service
+from tests.processes import COMMAND, environment
 from tests.samples import CALM, FORM, call, patient, response
-from tests.test_commands import COMMAND, environment
 from tests.wire import cards_of, send, serving
 
 pytestmark = pytest.mark.timeless  # another process does the work
@@ -37,10 +39,13 @@ def _folder(screening: Screening, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def settings_in(folder: Path, **settings: str) -> dict[str, str]:
     given = {"CDS_DATABASE_URL": f"sqlite:///{folder / 'served.sqlite'}", "CDS_PATIENT_KEY": KEY} | settings
-    env = environment(folder, **given)
-    return subprocess.run([COMMAND, *words], env=env, cwd=folder, capture_output=True, text=True, timeout=60)
+    return environment(folder, **given)
+
+
+def run(folder: Path, *words: str, **settings: str) -> CompletedProcess[str]:
+    return cds_service(folder, settings_in(folder, **settings), *words)
 
 
 def printed(done: subprocess.CompletedProcess[str]) -> Any:
@@ -128,7 +133,9 @@ def test_purge_removes_what_is_older_than_the_settings_say(folder: Path, screeni
 
 
 def test_report_prints_what_was_shown_and_nothing_about_patients(folder: Path) -> None:
-    done = run(folder, "report")
+    """As a shell starts it: the program, and no module read before."""
+    own = settings_in(folder)
+    done = subprocess.run([COMMAND, "report"], env=own, cwd=folder, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 0, done.stderr
     assert "emergency-now" in done.stdout

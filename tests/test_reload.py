@@ -17,9 +17,9 @@ import pytest
 import requests
 
 from tests.attack import times
+from tests.processes import COMMAND, environment, free_port
 from tests.running import HOOK, LONG, ROOT, Running, running
 from tests.samples import CALM, call, response
-from tests.test_commands import COMMAND, environment, free_port
 
 pytestmark = pytest.mark.timeless  # a process of its own does the work
 REFUSED = "reload refused, the old goes on"

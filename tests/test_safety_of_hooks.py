@@ -23,6 +23,7 @@ def rows(cards: list[dict[str, Any]]) -> set[str]:
     return {row for card in cards for row in card["extension"]["example.lowbackpain.rules"].get("rows", [])}
 
 
+@pytest.mark.timeless  # the same damages are tried on both days at the first hook, in test_safety
 @pytest.mark.parametrize("hook", CONTEXTS)
 @pytest.mark.parametrize(
     ("link_id", "done", "form"), DAMAGES, ids=[f"{link_id}: {done}" for link_id, done, _ in DAMAGES]

@@ -14,11 +14,14 @@ from sqlalchemy import select
 from cds_content.screening import Screening
 from cds_service.errors import BadRequest, NotFound
 from cds_service.sandbox import SWITCHES, Ehr, Fired
+from cds_service.sandbox.comparison import changed
 from cds_service.sandbox.exchange import curl
 from cds_service.store.tables import feedback
 from cds_service.web import Deployment
 from cds_service.web.pages import words
+from cds_service.web.sandbox_compare import answered
 from tests.conftest import topics
+from tests.samples import CALM, response
 from tests.sandboxes import sandbox
 from tests.wire import obeys, serving
 
@@ -104,7 +107,7 @@ def test_every_triage_hook_gives_the_card(ehr: Ehr, hook: str) -> None:
 
     assert shown(fired) == (["emergency-now"], ())
     obeys(fired.exchanges[0].request_body, "request-2.0.1", "request-3.0-ballot")
-    assert fired.exchanges[0].response_headers["content-language"] == "en"
+    assert fired.exchanges[0].response_headers["Content-Language"] == "en"
 
 
 def test_an_order_is_selected_and_signed_as_the_service_left_it(ehr: Ehr) -> None:
@@ -182,6 +185,17 @@ def test_one_answer_changed_gives_another_card_and_keeps_nothing(ehr: Ehr) -> No
     assert ehr.chart("calm").hook is None
 
 
+def test_an_answer_that_stands_within_another_is_changed_and_not_doubled(ehr: Ehr, screening: Screening) -> None:
+    held = response(CALM, id="nested")
+    *others, last = held["item"]
+    others[0]["answer"][0]["item"] = [last]
+    kept = ehr.records.put("calm", held | {"item": others})
+    trial = changed(ehr.records, [kept], [screening], last["linkId"], "", "calm")
+
+    assert list(answered(kept["item"], last["linkId"])) == [CALM[last["linkId"]]]
+    assert list(answered(trial.read("QuestionnaireResponse", "nested")["item"], last["linkId"])) == []
+
+
 def test_an_answer_taken_out_is_never_reassuring(ehr: Ehr) -> None:
     assert shown(ehr.compare("calm", "rf-bladder-bowel", "")[1]) == (["incomplete"], ())
 
@@ -214,6 +228,8 @@ def test_the_line_for_curl_is_the_same_call(ehr: Ehr, tmp_path: Path) -> None:
     hook = ehr.fire("alarming", "patient-view").exchanges[0]
     again = subprocess.run(curl(hook), shell=True, capture_output=True, cwd=tmp_path, timeout=30, check=True)  # noqa: S602 - that it is fit for a shell is what is tried
     assert b" 401 " in again.stdout.splitlines()[0]  # the token is good once
+    ours = subprocess.run(curl(hook, ehr.public), shell=True, capture_output=True, cwd=tmp_path, timeout=30, check=True)  # noqa: S602
+    assert topics(json.loads(ours.stdout.partition(b"\r\n\r\n")[2])["cards"]) == ["emergency-now"]  # without it
 
     found = ehr.discovered
     assert found is not None

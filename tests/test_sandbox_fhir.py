@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -85,12 +85,73 @@ def test_a_search_is_sorted_and_goes_on(ehr: Ehr) -> None:
         ehr.records.put("new-comer", response({}, id=None, authored=f"2026-01-{day}"))
     given = token(ehr, "new-comer")
     first = ask(ehr, "GET", "QuestionnaireResponse?patient=new-comer&_sort=-authored&_count=2", given).json()
-    (link,) = first["link"]
-    second = requests.get(link["url"], headers={"Authorization": f"Bearer {given}"}, timeout=10).json()
+    links = {one["relation"]: one["url"] for one in first["link"]}
+    second = requests.get(links["next"], headers={"Authorization": f"Bearer {given}"}, timeout=10).json()
 
     days = [entry["resource"]["authored"] for page in (first, second) for entry in page["entry"]]
     assert days == ["2026-01-03", "2026-01-02", "2026-01-01"]
-    assert "link" not in second
+    assert [one["relation"] for one in second["link"]] == ["self"]
+    assert parse_qs(urlsplit(links["self"]).query) == {
+        "patient": ["new-comer"],
+        "_sort": ["-authored"],
+        "_count": ["2"],
+    }
+
+
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+
+
+@pytest.mark.parametrize(
+    ("token_", "count"),
+    [
+        ("active", 2),
+        (f"{CLINICAL}|active", 1),
+        ("|active", 1),
+        (f"{CLINICAL}|", 1),
+        (f"resolved,{CLINICAL}|active", 1),
+        (f"{CLINICAL}|resolved", 0),
+        ("https://elsewhere.example|active", 0),
+    ],
+)
+def test_a_token_is_compared_with_its_code_system(ehr: Ehr, token_: str, count: int) -> None:
+    for system in ({"system": CLINICAL}, {}):
+        status = {"coding": [{"code": "active"} | system]}
+        ehr.records.put("calm", {"resourceType": "Condition", "clinicalStatus": status})
+
+    found = ask(ehr, "GET", f"Condition?patient=calm&clinical-status={quote(token_)}", token(ehr)).json()
+    assert found["total"] == count
+
+
+@pytest.mark.parametrize(
+    "asked", ["status=http://x|completed", "_id=|calm-0", "patient=https://x.example/Patient/calm"]
+)
+def test_a_value_that_cannot_be_compared_is_refused_and_never_finds_nothing(ehr: Ehr, asked: str) -> None:
+    refused(ask(ehr, "GET", f"QuestionnaireResponse?{asked}", token(ehr)), 400)
+
+
+@pytest.mark.parametrize("kind", ["Patient/calm", "Encounter/{encounter}", "Practitioner/synthetic-gp"])
+def test_what_a_chart_rests_on_is_not_deleted(ehr: Ehr, kind: str) -> None:
+    path = kind.format(encounter=ehr.chart("calm").person.encounter)
+
+    refused(ask(ehr, "DELETE", path, token(ehr)), 409)
+    assert ask(ehr, "GET", path, token(ehr)).status_code == 200
+
+
+def test_what_is_replaced_stays_whose_it_was(ehr: Ehr) -> None:
+    staff = ask(ehr, "GET", "Practitioner/synthetic-gp", token(ehr)).json()
+    assert ask(ehr, "PUT", "Practitioner/synthetic-gp", token(ehr), staff).status_code == 200
+
+    assert ask(ehr, "GET", "Practitioner/synthetic-gp", token(ehr, "alarming")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["fhir/metadata", "fhir/Patient/calm", "jwks.json", "auth/authorize", "auth/token"])
+def test_nothing_is_given_under_a_name_that_is_not_ours(ehr: Ehr, path: str) -> None:
+    method = "POST" if path == "auth/token" else "GET"
+    url, given = f"{ehr.public}/sandbox/{path}", {"Authorization": f"Bearer {token(ehr)}"}
+    asked = requests.request(method, url, headers={"Host": "evil.example"} | given, timeout=10)
+
+    refused(asked, 403)
+    assert requests.request(method, url, headers=given, timeout=10).status_code != 403
 
 
 def test_a_search_that_is_not_known_is_refused(ehr: Ehr) -> None:

@@ -14,8 +14,8 @@ from cds_service.sandbox import Ehr
 from cds_service.sandbox.exchange import token
 from tests.conftest import ROOT
 from tests.foreign_service import CARD, EVIL, GOOD, SUGGESTION
+from tests.processes import free_port, until_it_listens
 from tests.sandboxes import sandbox
-from tests.test_commands import free_port, until_it_listens
 
 pytestmark = pytest.mark.timeless  # another process does the work
 
@@ -81,7 +81,7 @@ def test_what_is_no_card_is_said_and_not_passed_over(ehr: Ehr, stranger: Strange
     ehr.connect(stranger("half"))
     fired = ehr.fire("calm", "patient-view")
 
-    assert [card["summary"] for card in fired.cards] == [f"Look {EVIL}"]
+    assert [card["summary"] for card in fired.cards] == [f"Look {EVIL}", "no indicator"]
     assert fired.cards[0]["links"] == []
     assert set(fired.problem) == {"bad-cards", "bad-parts"}
 
@@ -201,6 +201,11 @@ def test_a_smart_link_keeps_its_own_query(ehr: Ehr) -> None:
 
     assert launched.startswith("https://app.example/launch?a=1&iss=http%3A%2F%2F127.0.0.1")
     assert launched.count("launch=") == 1
+
+
+@pytest.mark.parametrize("query", ["a=b", "flag", "a=1&a=2", "a=x%20y+z", "a=%FF", "a=1;b=2"])
+def test_the_query_of_a_smart_link_stays_as_it_was_written(ehr: Ehr, query: str) -> None:
+    assert ehr.launch("calm", f"https://app.example/?{query}", "").startswith(f"https://app.example/?{query}&iss=")
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//a.example", "app:launch"])

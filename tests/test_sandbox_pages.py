@@ -324,7 +324,8 @@ def test_a_link_of_a_card_that_starts_an_app_is_opened_by_its_place(at: Sandbox)
     assert (status, where.startswith("https://app.example/start?x=1&")) == (303, True)
     assert at.led(link.removesuffix("0") + "1")[0] == 404
     assert at.led(link.removesuffix("0") + "7")[0] == 404
-    assert at.led("/patients/new/launch/another-card/0?url=https://evil.example")[0] == 404
+    assert at.led("/patients/new/launch?card=another-card&link=0&url=https://evil.example")[0] == 404
+    assert at.led("/patients/new/launch")[0] == 404
 
 
 # ---------------------------------------------------------------------------------------------------- the messages

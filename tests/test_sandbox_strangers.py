@@ -145,7 +145,7 @@ def test_a_link_that_does_not_lead_to_the_web_is_text(at: Sandbox, url: str, kin
     assert url not in places
     assert "Open me" in page.one("data-card").text
     assert page.all("data-launch") == []
-    assert at.led("/patients/p0/launch/card-1/0")[0] == 404
+    assert at.led("/patients/p0/launch?card=card-1&link=0")[0] == 404
 
 
 def test_members_of_another_shape_break_no_page(at: Sandbox) -> None:

@@ -33,6 +33,8 @@ from tests.test_patients import CASES as PATIENTS
 from tests.test_patients import about
 from tests.test_patients import answers as answers_of
 
+pytestmark = pytest.mark.timeless  # what is generated is the same on every day
+
 CALLS = int(os.environ.get("ATTACK_CALLS", "500"))  # at least so many calls
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "inf"))  # and no new ones after that
 ATTACK = "ATTACK_CALLS" in os.environ

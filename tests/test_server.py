@@ -4,6 +4,8 @@ RFC 9112 (HTTP/1.1) says what a message is; where two readers could understand o
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from email.parser import BytesParser
@@ -273,3 +275,23 @@ def test_no_answer_tells_which_server_it_is(server: Running) -> None:
     for path in ("/cds-services", "/nowhere"):
         headers = requests.get(server.address + path, timeout=20).headers
         assert {"Server", "Via", "X-Powered-By"} & {name.title() for name in headers} == set()
+
+
+TOLD_AS_IT_LISTENS = """
+import os, signal
+from cds_service import server
+
+def listen(*parts):
+    found = listening(*parts)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return found
+
+listening, server.listen = server.listen, listen
+server.serve(lambda environ, start: [], "127.0.0.1", 0)
+"""
+
+
+def test_a_server_that_is_told_to_stop_as_soon_as_it_listens_ends_as_well_as_later() -> None:
+    ended = subprocess.run([sys.executable, "-c", TOLD_AS_IT_LISTENS], capture_output=True, timeout=60)
+
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -23,16 +23,22 @@ from cds_service.errors import Forbidden, NotFound, Unavailable
 from cds_service.store import open_store
 from cds_service.store.tables import visits as kept
 from cds_service.web import Deployment, create_app, visits
+from tests.processes import free_port, until_it_listens
 from tests.running import running
 from tests.smart_ehr import ACCESS, CLIENT
-from tests.test_commands import free_port, until_it_listens
 
 pytestmark = pytest.mark.timeless
 ROOT = Path(__file__).parent.parent
 PUBLIC = "http://127.0.0.1:8080"
 SCREENINGS = load(ROOT)
 FORM = SCREENINGS[0].canonical
-RESPONSE = {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": {"reference": "Patient/p1"}}
+RESPONSE = {
+    "resourceType": "QuestionnaireResponse",
+    "questionnaire": FORM,
+    "status": "completed",
+    "subject": {"reference": "Patient/p1"},
+    "item": [{"linkId": "age", "answer": [{"valueInteger": 40}]}],
+}
 OpenEhr = Callable[..., "Opened"]
 
 
@@ -105,7 +111,9 @@ def test_a_launch_ends_with_the_response_in_the_record_of_its_patient(opened: Op
     assert (one.server, one.patient, one.name, one.birth_date) == (f"{both.ehr}/fhir", "p1", "Ada V", "1970-01-02")
     assert (one.screening, one.user, one.back) == (SCREENINGS[0].name, "", "")
     assert reference == "QuestionnaireResponse/1"
-    assert requests.get(f"{both.ehr}/stored", timeout=10).json() == [RESPONSE]
+    (stored,) = requests.get(f"{both.ehr}/stored", timeout=10).json()
+    assert stored.pop("identifier")["value"].startswith(one.id)
+    assert stored == RESPONSE
 
 
 def test_the_browser_is_sent_with_what_smart_asks_for(opened: OpenEhr) -> None:
@@ -116,7 +124,7 @@ def test_the_browser_is_sent_with_what_smart_asks_for(opened: OpenEhr) -> None:
         *("response_type", "client_id", "redirect_uri", "scope", "state", "aud", "launch"),
         *("code_challenge", "code_challenge_method"),
     }
-    assert (sent["redirect_uri"], sent["code_challenge_method"]) == (f"{PUBLIC}/form/callback", "S256")
+    assert (sent["redirect_uri"], sent["code_challenge_method"]) == (f"{PUBLIC}/form/callback/hospital", "S256")
 
 
 @pytest.mark.parametrize(("fault", "status"), [("no-s256", 403), ("elsewhere", 403)])

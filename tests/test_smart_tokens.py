@@ -55,6 +55,8 @@ from tests.tokens import (
 )
 from tests.wire import ABSENT, refusal_of, store_in
 
+pytestmark = pytest.mark.timeless  # the clock of the service is one of the tests
+
 TOKEN = f"{PUBLIC}/auth/token"
 KIND = "/fhir/QuestionnaireResponse"
 ALL = "system/AuditEvent.rs system/Questionnaire.rs system/QuestionnaireResponse.cruds"

@@ -3,8 +3,6 @@
 A row changes one thing in a start that is right; `check` says the same without a database.
 """
 
-import multiprocessing
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,20 +13,18 @@ import pytest
 
 from cds_content.screening import Screening
 from cds_service.assembly import load_content, prepared
-from cds_service.cli import main
 from cds_service.clients import Client
 from cds_service.config import Settings, read_settings
 from tests import tokens
+from tests.forked import cds_service
+from tests.processes import COMMAND, environment, free_port
 from tests.requirements.test_security_keys import EXAMPLE, SANDBOX
 from tests.test_clients import AGREED, PUBLIC, written
-from tests.test_commands import COMMAND, environment, free_port
 
 pytestmark = pytest.mark.timeless  # a process of its own does the work
 KEY = "8f1c0e5b7a9d2346" * 2
 TOKEN = "c4d1e8a07b3f5926" * 2
 ANYWHERE = "0.0.0.0"  # noqa: S104 - it must be refused
-context = multiprocessing.get_context("forkserver")  # one process reads the modules for all
-context.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -138,36 +134,15 @@ REFUSED = [
 ]
 
 
-def command(name: str, settings: dict[str, str], folder: Path) -> tuple[int | None, str]:
-    """Runs a command in a process of its own; gives its exit code, None while it still runs, and its errors."""
-    process = context.Process(target=_run, args=(name, settings, folder))
-    process.start()
-    process.join(timeout=60)
-    code = process.exitcode
-    process.kill()
-    process.join()
-    return code, (folder / "errors").read_text("utf-8")
-
-
-def _run(name: str, settings: dict[str, str], folder: Path) -> None:
-    os.environ.clear()
-    os.environ.update(settings)
-    os.chdir(folder)
-    for number, file in ((1, "said"), (2, "errors")):
-        os.dup2(os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.argv = ["cds-service", name]
-    main()
-
-
 @pytest.mark.parametrize("start", REFUSED, ids=[start.why for start in REFUSED])
 def test_an_unsafe_start_is_refused_with_one_clear_line(start: Start, tmp_path: Path) -> None:
     settings = production(tmp_path, start.clients, **start.settings)
     start.prepare(tmp_path)
 
-    code, errors = command("serve", settings, tmp_path)
+    done = cds_service(tmp_path, settings, "serve")
 
-    assert code == 1, errors
-    (line,) = errors.splitlines()
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
     assert start.says in line
     assert KEY not in line
     assert TOKEN not in line
@@ -208,9 +183,9 @@ def test_check_finds_nothing_wrong_with_a_safe_start_and_opens_no_database(start
     settings = production(tmp_path, start.clients, **start.settings)
     start.prepare(tmp_path)
 
-    code, errors = command("check", settings, tmp_path)
+    done = cds_service(tmp_path, settings, "check")
 
-    assert (code, errors) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     assert not list(tmp_path.glob("*.sqlite"))
 
 
@@ -220,10 +195,10 @@ def test_check_names_everything_that_serve_would_refuse(tmp_path: Path) -> None:
     (tmp_path / "ehr.json").write_text(tokens.key_set(tokens.EHR.private_jwk()), "utf-8")
     (tmp_path / "ehr.json").chmod(0o666)
 
-    code, errors = command("check", settings, tmp_path)
+    done = cds_service(tmp_path, settings, "check")
 
-    assert code == 1
-    assert [line.partition(":")[0] for line in errors.splitlines()] == [
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == [
         "CDS_CLIENTS",  # not https
         "CDS_CLIENTS",  # not public
         "CDS_PATIENT_KEY",
@@ -254,6 +229,6 @@ def test_what_is_checked_is_what_is_served_though_it_is_written_meanwhile(
 
 
 def test_check_without_clients_is_about_content_only(tmp_path: Path) -> None:
-    code, errors = command("check", environment(tmp_path), tmp_path)
+    done = cds_service(tmp_path, environment(tmp_path), "check")
 
-    assert (code, errors) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -7,15 +7,19 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.locks import LOCKS, ROOT, asked, here, installed, needed, pins, text_of
+from tests.locks import LOCKS, ROOT, Pin, asked, here, installed, needed, pins, text_of
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
 FLOORS = {
     name: Version(floor["least"])
     for name, floor in tomllib.loads((ROOT / "requirements/floors.toml").read_text("utf-8")).items()
@@ -47,15 +51,52 @@ def test_a_lock_holds_what_the_project_asks_for_within_its_ranges(lock: str) -> 
         assert one.extras <= pin.requirement.extras, pin.name
 
 
-def test_the_project_asks_for_each_package_that_it_imports() -> None:
-    ours = {"cds_service", "cds_content", *sys.stdlib_module_names}
-    of = metadata.packages_distributions()
-    asked_for = {canonicalize_name(one.name) for one in asked("runtime")}
-
-    imported = {name for name in imported_by("cds_service", "cds_content") if name not in ours}
+def test_the_service_asks_for_each_package_that_it_imports() -> None:
+    imported = others(imported_by("cds_service", "cds_content"))
 
     assert len(imported) > 10
-    assert {name for name in imported if not {canonicalize_name(one) for one in of[name]} & asked_for} == set()
+    lazily = names(Requirement(one) for extra in ("screen", "cluster") for one in extras()[extra])
+    assert {name for name in imported if not of(name) & (names(asked("runtime")) | lazily)} == set()
+
+
+def test_the_service_starts_without_what_only_a_screening_of_a_population_needs() -> None:
+    lazily = {name for name in others(imported_by("cds_service")) if not of(name) & names(asked("runtime"))}
+    look = f"import sys, cds_service.cli; print([name for name in {sorted(lazily)!r} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+
+    assert {"distributed", "pyarrow"} <= lazily
+    assert said == "[]\n"
+
+
+def test_the_proof_asks_for_each_package_that_it_imports_and_the_service_does_not_need_them() -> None:
+    beyond = names(Requirement(one) for one in extras()["proof"])
+
+    imported = {name for module in others(imported_by("cds_proof")) for name in of(module)}
+
+    assert imported - names(asked("runtime")) == beyond == {"z3-solver"}
+
+
+def extras() -> dict[str, list[str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    found: dict[str, list[str]] = project["optional-dependencies"]
+    return found
+
+
+def others(modules: set[str]) -> set[str]:
+    """Those that are neither ours nor Python's."""
+    return modules - {"cds_service", "cds_content", "cds_proof", *sys.stdlib_module_names}
+
+
+def of(module: str) -> set[str]:
+    """The packages that bring a module."""
+    return {canonicalize_name(one) for one in _distributions()[module]}
+
+
+_distributions = cache(metadata.packages_distributions)  # it reads what each package says of itself
+
+
+def names(requirements: Iterable[Requirement]) -> set[str]:
+    return {canonicalize_name(one.name) for one in requirements}
 
 
 def imported_by(*packages: str) -> set[str]:
@@ -77,7 +118,12 @@ def test_a_lock_holds_all_that_these_packages_need_and_nothing_else(lock: str) -
 def test_the_tests_run_with_the_versions_that_the_service_runs_with() -> None:
     tested = {pin.requirement.name: pin for pin in pins("test") if pin.is_for_here}
 
-    assert [pin for pin in pins("runtime") if pin.is_for_here and tested[pin.requirement.name] != pin] == []
+    assert [pin for pin in pins("runtime") if pin.is_for_here and not same(tested[pin.requirement.name], pin)] == []
+
+
+def same(one: Pin, other: Pin) -> bool:
+    """Whether both are one version of one package, whatever extras are asked for beside it."""
+    return (one.name, one.version, one.hashes) == (other.name, other.version, other.hashes)
 
 
 def test_what_is_installed_is_what_is_locked() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.processes import COMMAND, environment, free_port, until_it_listens
 from tests.samples import CALM, call, response
-from tests.test_commands import COMMAND, environment, free_port, until_it_listens
 
 pytestmark = [
     pytest.mark.timeless,

@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from socketserver import BaseServer
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from sqlalchemy import Engine
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
@@ -47,6 +51,35 @@ def serving(screening: Screening, folder: Path, **parts: Any) -> Iterator[FlaskC
     app = create_app(Deployment(screenings, store, public, **parts))
     yield app.test_client()
     store.dispose()
+
+
+@contextmanager
+def listening(service: Deployment) -> Iterator[None]:
+    """The service at the port of its public address, on this machine; several calls at once, for it may call itself.
+
+    Its store is closed at the end.
+    """
+    app = create_app(service)
+    app.testing = False  # so that an error of ours is answered as it is in use
+    server = make_server("127.0.0.1", urlsplit(service.public).port or 80, app, threaded=True)
+    try:
+        with answering(server):
+            yield
+    finally:
+        service.store.dispose()
+
+
+@contextmanager
+def answering(server: BaseServer) -> Iterator[None]:
+    """The server in a thread of its own, which ends with the block."""
+    thread = Thread(target=server.serve_forever, args=(0.01,))  # seconds until it sees that it should end
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def store_in(path: Path) -> Engine:

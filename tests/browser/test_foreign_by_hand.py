@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.reader import Reader, audit
 from tests.browser.sandbox_steps import afresh, cards, chart, messages, press, problem, unfold
 from tests.conftest import ROOT
-from tests.test_commands import free_port, until_it_listens
+from tests.processes import free_port, until_it_listens
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
 

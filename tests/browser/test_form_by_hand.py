@@ -1,12 +1,20 @@
 """The form by hand: on a desk, on a phone, without scripts, in another language halfway, and what is asked again."""
 
-import pytest
-from playwright.sync_api import Page, expect
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.browser.conftest import Open
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cds_content.screening import Screening
+from cds_service.web import Deployment
+from tests.browser.conftest import QUIET, Open
 from tests.browser.form_steps import answer, answered, question, review, send
-from tests.browser.reader import audit, sideways
+from tests.browser.reader import audit, reading, sideways
+from tests.processes import free_port
 from tests.samples import CALM
+from tests.wire import listening, store_in
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
 
@@ -154,4 +162,63 @@ def test_the_form_fits_on_a_narrow_screen_and_has_no_serious_fault(theme: str, a
     page = a_reader("en", viewport={"width": 320, "height": 640}, color_scheme=theme).open(FORM)
 
     assert sideways(page) <= 0
+    assert audit(page) == []
+
+
+@pytest.fixture(name="named")
+def _named(screening: Screening, tmp_path: Path) -> Iterator[str]:
+    """The address of a service under a name that is not of this machine: there a browser tells less of itself."""
+    public = f"http://form.test:{free_port()}"
+    service = Deployment((screening,), store_in(tmp_path / "named.sqlite"), public, development=True)
+    with listening(service):
+        yield public
+
+
+@pytest.fixture(name="far")
+def _far(chromium: Browser) -> Iterator[Browser]:
+    """A browser that finds that name here."""
+    rules = "--host-resolver-rules=MAP form.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    kept = [one for one in QUIET if not one.startswith("--host-resolver-rules")]
+    browser = chromium.browser_type.launch(executable_path=shutil.which("chromium"), args=[*kept, rules])
+    yield browser
+    browser.close()
+
+
+def test_a_browser_that_does_not_say_of_which_site_it_is_can_send_the_form(named: str, far: Browser) -> None:
+    with reading(far, named) as reader:
+        page = reader.open(FORM)
+        answer(page, ALONE)
+        with page.expect_request(lambda one: one.method == "POST") as sent:
+            review(page)
+        said = sent.value.all_headers()
+        assert send(page) == "sent"
+
+    assert (said["origin"], said.get("sec-fetch-site")) == (named, None)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_enter_in_a_field_asks_for_the_summary_and_changes_no_language(scripts: bool, a_reader: Open) -> None:
+    page = a_reader("nl", java_script_enabled=scripts).open(FORM)
+    answer(page, ALONE)
+    page.locator("#i-age").press("Enter")
+
+    expect(page.locator("#send")).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "nl"
+
+
+@pytest.mark.parametrize("kind", [{}, {"viewport": PHONE}], ids=["desk", "phone"])
+def test_the_notice_stays_in_view_where_something_has_to_be_looked_at_again(
+    kind: dict[str, object], a_reader: Open
+) -> None:
+    reader = a_reader("nl", **kind)
+    reader.expected.append(ASKED_AGAIN)
+    page = reader.open(FORM)
+    while page.locator("#next").is_visible():
+        page.locator("#next").click()
+    page.locator("#review").click()
+
+    expect(page.locator("#faults")).to_be_attached()
+    expect(page.locator("#notice")).to_be_focused()
+    expect(page.locator("#notice")).to_be_in_viewport()
+    assert page.title().startswith("Nog nakijken")
     assert audit(page) == []

@@ -12,13 +12,14 @@ from tests.browser.sandbox_steps import cards, chart, emptied, press, problem, t
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
 
 LANGUAGES = ("nl", "en")
+STILL = {"reduced_motion": "reduce"}  # else a reader waits a second for the page to scroll, at each of these
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_filled_in_gives_the_cards_of_the_decision_table(
     answered: Scenario, language: str, screening: Screening, a_reader: Open
 ) -> None:
-    reader = a_reader(language)
+    reader = a_reader(language, **STILL)
     page = emptied(chart(reader, answered.name))
     page.locator("#fill-in").click()
     answer(page, answered.answers)
@@ -39,7 +40,7 @@ def first(screening: Screening) -> str:
 
 
 def test_a_record_is_seen_for_what_it_is(looked_at: Scenario, a_reader: Open) -> None:
-    page = chart(a_reader("nl"), looked_at.name)
+    page = chart(a_reader("nl", **STILL), looked_at.name)
 
     if looked_at.status == 200:
         assert (topics(page), problem(page)) == (list(looked_at.cards), "")
@@ -51,7 +52,7 @@ def test_a_record_is_seen_for_what_it_is(looked_at: Scenario, a_reader: Open) ->
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_example_gives_on_the_record_what_the_library_says(language: str, a_reader: Open) -> None:
     """Also those that no record can hold: the request itself is sent, and its answer is shown as it stands there."""
-    reader = a_reader(language)
+    reader = a_reader(language, **STILL)
     for one in LIBRARY:
         page = chart(reader, one.name)
         press(page.locator("[data-hook=replay]"))

@@ -4,25 +4,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlencode
 
 import pytest
 import requests
 from playwright.sync_api import Browser, expect
-from werkzeug.serving import make_server
 
 from cds_content.screening import Screening
 from cds_service.clients import Client, Smart
-from cds_service.web import Deployment, create_app
+from cds_service.web import Deployment
 from tests.browser.form_steps import answer, review, send
 from tests.browser.reader import reading
 from tests.conftest import ROOT, SERVICE, topics
+from tests.processes import free_port, until_it_listens
 from tests.requirements.requests import valid
 from tests.samples import CALM, patient
 from tests.smart_ehr import CLIENT, PATIENT
-from tests.test_commands import free_port, until_it_listens
-from tests.wire import store_in
+from tests.wire import listening, store_in
 
 pytestmark = [pytest.mark.timeless, pytest.mark.browser]
 
@@ -47,13 +45,8 @@ def _agreed(screening: Screening, hospital: str, tmp_path: Path) -> Iterator[str
     ehr = Client(fhir_servers=(f"{hospital}/fhir",), private_addresses=True, smart=Smart(client_id=CLIENT))
     clients = {"hospital": ehr, "development": Client()}
     store = store_in(tmp_path / "agreed.sqlite")
-    app = create_app(Deployment((screening,), store, public, development=True, clients=clients))
-    server = make_server("127.0.0.1", int(public.rpartition(":")[2]), app, threaded=True)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield public
-    server.shutdown()
-    server.server_close()
-    store.dispose()
+    with listening(Deployment((screening,), store, public, development=True, clients=clients)):
+        yield public
 
 
 @pytest.mark.parametrize("launch", [{"launch": "launch-1"}, {}], ids=["from the record", "from nowhere"])

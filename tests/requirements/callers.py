@@ -138,7 +138,7 @@ def publisher() -> Iterator[Publisher]:
 
     with _Listener(("127.0.0.1", 0), Front) as server:
         told = Publisher(f"http://127.0.0.1:{server.server_address[1]}/jwks.json")
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield told
         server.shutdown()
 

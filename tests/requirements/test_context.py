@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.advice_as_fhir import RULES
 from tests.requirements.requests import (
     ALARM,
     ANKLE,
@@ -94,7 +95,8 @@ FOR_PATIENTS = ["patient-view", "appointment-book", OWN]
 def test_a_patient_reads_plain_words_and_no_codes_or_suggestions(client: FlaskClient, hook: str, user: str) -> None:
     (card,) = cards_of(call(client, valid(hook, response(CALM | ALARM), userId=user), "en"))
     assert card["summary"] == "Call your GP or out-of-hours GP now. Call 112 if life is in danger."
-    assert not card.keys() & {"suggestions", "overrideReasons", "links", "extension"}
+    assert not card.keys() & {"suggestions", "overrideReasons", "links"}
+    assert card["extension"][RULES].keys() == {"version", "hash", "nextReview"}  # which content, and no rows
     assert [words for words in ("R02", "[R", "SNOMED", "snomed", "S15") if words in str(card)] == []
 
 

@@ -14,6 +14,8 @@ from tests.requirements.requests import ALARM, HOOKS, call, path, valid
 from tests.samples import CALM, response
 from tests.wire import ABSENT, cards_of, changed, refusal_of, serving
 
+pytestmark = pytest.mark.timeless  # nothing in it is dated
+
 ORIGIN = "https://sandbox.cds-hooks.org"
 OTHERS = [
     "https://evil.example",

@@ -14,9 +14,10 @@ from cds_service.errors import SettingsError
 from cds_service.unsafe import refuse, unsafe
 from tests.conftest import SERVICE, topics
 from tests.ehr import AUTHORIZATION, ENDLESS, Ehr, Serve, connections, fetching
+from tests.ehr import as_little_as_in_use as _hurry  # noqa: F401 - the fixture `hurry`
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
-from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr_server import TOKEN
 from tests.requirements.requests import condition
 from tests.samples import CALM, patient, response
@@ -195,6 +196,7 @@ def test_an_answer_that_is_too_large_is_not_to_be_had(ehr: Ehr, serve: Serve, mo
 
 @pytest.mark.requirement("FHIR-4")
 @pytest.mark.parametrize("mode", ENDLESS)
+@pytest.mark.usefixtures("hurry")
 def test_an_answer_without_an_end_is_not_to_be_had(ehr: Ehr, serve: Serve, mode: str) -> None:
     hospital = ehr.hospital(patient(), response(ALARM), mode=mode)
 

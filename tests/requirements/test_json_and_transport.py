@@ -74,7 +74,8 @@ def test_a_created_resource_has_an_encounter_only_when_the_call_has_one(client: 
 def test_the_card_of_a_patient_has_no_member_for_what_it_does_not_hold(client: FlaskClient) -> None:
     body = valid("patient-view", response(CALM | ALARM), userId="Patient/p1")
     (card,) = call(client, body).get_json()["cards"]
-    assert card.keys() == {"uuid", "summary", "indicator", "detail", "source"}
+    assert card.keys() == {"uuid", "summary", "indicator", "detail", "source", "extension"}
+    assert None not in [*card.values(), *card["source"].values(), *card["extension"].values()]
 
 
 @pytest.mark.requirement("JSON-2", "JSON-3")

@@ -9,9 +9,10 @@ from flask.testing import FlaskClient
 
 from tests.conftest import SERVICE, topics
 from tests.ehr import AUTHORIZATION, Ehr, Hospital, Serve, fetching
+from tests.ehr import as_little_as_in_use as _hurry  # noqa: F401 - the fixture `hurry`
 from tests.ehr import ehr_server as _ehr_server  # noqa: F401 - the fixture `ehr`
+from tests.ehr import enough_for_a_busy_machine as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr import service_with_fhir_servers as _serve  # noqa: F401 - the fixture `serve`
-from tests.ehr import ten_times_the_budget as _patience  # noqa: F401 - the fixture `patience` of every test here
 from tests.ehr_server import TOKEN
 from tests.requirements.requests import HOOKS, OWN, condition, encounter, offered, valid
 from tests.requirements.requests import call as call_hook
@@ -370,6 +371,7 @@ def test_a_next_page_that_may_not_be_fetched_leaves_a_part(client: FlaskClient) 
 
 @pytest.mark.requirement("PRE-8")
 @pytest.mark.parametrize("mode", ["expired", "forbidden", "missing", "error", "silent", "html", "text"])
+@pytest.mark.usefixtures("hurry")
 def test_a_fhir_server_that_fails_is_412_or_a_part_and_never_an_error_of_ours(
     ehr: Ehr, serve: Serve, mode: str
 ) -> None:

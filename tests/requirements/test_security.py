@@ -68,7 +68,10 @@ from tests.tokens import (
 )
 from tests.wire import ABSENT
 
-pytestmark = pytest.mark.filterwarnings("ignore:Key size should be")  # of the key SHORT: joserfc warns, we refuse
+pytestmark = [
+    pytest.mark.timeless,  # the clock of the service is one of the tests
+    pytest.mark.filterwarnings("ignore:Key size should be"),  # of the key SHORT: joserfc warns, we refuse
+]
 
 
 @pytest.fixture(scope="module", name="service")

@@ -54,6 +54,8 @@ from tests.tokens import (
 )
 from tests.wire import ABSENT, refusal_of
 
+pytestmark = pytest.mark.timeless  # the clock of the service is one of the tests
+
 NEW = elliptic("ehr-3")
 MINUTE, HOUR = 60, 3600
 
