@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from cds_content.reassurance import reassurance
 from cds_content.screening import reversed_host
 from cds_content.shapes import Json, hyphened
 from cds_service import strict_json
@@ -52,7 +53,9 @@ class Files:
         """The file in its shape; None, with the mistakes noted, when it cannot be read."""
         text = self._text(path)
         try:
-            return shape.model_validate(tomllib.loads(text)) if text is not None else None
+            value = tomllib.loads(text or "")
+            self._reassurance(path, value)
+            return shape.model_validate(value) if text is not None else None
         except tomllib.TOMLDecodeError as error:
             self.wrong(path, "file", f"is not TOML: {error}; mend that line")
         except ValidationError as error:
@@ -66,6 +69,7 @@ class Files:
             value: Any = json.loads(text) if text is not None else {}
             if text is not None:
                 strict_json.read(text.encode())
+                self._reassurance(path, value)
                 shape.model_validate(value)
                 self._members(path, value, shape.__name__)
             return dict(value)
@@ -76,6 +80,10 @@ class Files:
         except ValueError as error:
             self.wrong(path, "file", f"is not JSON: {error}; mend that line")
         return {}
+
+    def _reassurance(self, path: Path, value: Any) -> None:
+        for place, phrase in reassurance(value):
+            self.wrong(path, place, f"says '{phrase}', which no text may; say what was reported")
 
     def _members(self, path: Path, value: Json, kind: str) -> None:
         """What the service needs and FHIR does not."""

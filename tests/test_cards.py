@@ -9,13 +9,13 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from jsonschema import Draft202012Validator
 
+from cds_content.reassurance import FORBIDDEN
 from cds_content.screening import Screening
 from tests.conftest import Ask, topics
 from tests.samples import BASE, CALM, ago, call, item, patient, response
 from tests.test_patients import CASES, about, answers
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-FORBIDDEN = ["niets ernstigs", "geen ernstige", "uitgesloten", "nothing serious", "no serious", "ruled out"]
 SCHEMAS = [json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("response-*.json")]
 SAFETY_NET = {"nl": "bel direct een arts", "en": "call a doctor at once"}
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from cds_content.files import ContentError
 from cds_content.loading import load
+from cds_content.reassurance import reassurance
 from cds_content.review import review_page
 from tests.conftest import ROOT
 
@@ -79,7 +81,7 @@ REFERRAL = "resource.emergency-referral"
 LANGUAGES = "write a (text|translation) for each of: nl, en"
 FOUR = "no, new, longstanding, unknown"
 CARRIED = "write where it is carried.*or why it is `information`"
-ERNSTIG, SERIOUS = "'niets ernstigs'.*say", "'nothing serious'.*say"
+ERNSTIG, SERIOUS, RULED_OUT = (f"'{phrase}'.*say" for phrase in ("niets ernstigs", "nothing serious", "ruled out"))
 
 
 def when(rule: str, *more: str) -> str:
@@ -164,6 +166,7 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("a row that S16 does not name", FALL, FALL.replace("21", "16"), f"{STATEMENTS}: statement.S16", ": .*R20"),
     ],
     FORM: [
+        ("reassurance in a question", "Heb je nu pijn", "Niets ernstigs. Heb je nu pijn", "item.lbp-present", ERNSTIG),
         ("JSON with a comma left out", '"status": "draft",', '"status": "draft"', "file", "not JSON.*line"),
         ("a form without status", '"status": "draft",', "", "status", "write it as FHIR R4 says"),
         ("a form without resourceType", '"resourceType": "Questionnaire",', "", "", "resourceType.*write"),
@@ -195,20 +198,24 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("a number without a greatest", "/maxValue", "/maxSize", "age", "write.*maxValue"),
     ],
     ANSWERS: [
+        ("reassurance in an answer", '"value": "No"', '"value": "Ruled out"', "concept.no", RULED_OUT),
         ("no code for an option", '"declined"', '"refused"', f"{FORM}: rf-sexual", "'declined'.*write it there"),
         ("an answer only in Dutch", UNKNOWN, UNKNOWN.replace("en", "de"), "", "unknown.*nl, en"),
     ],
     TOPICS: [
+        ("reassurance in a disposition", ADVISED, ADVISED.replace("Advice", "Nothing serious"), "concept", SERIOUS),
         ("a disposition named in German", ADVISED, ADVISED.replace("en", "de"), "", "doctor-advice.*nl, en"),
         ("a disposition named only in Dutch", f", {ADVISED}", "", "", "doctor-advice.*nl, en"),
         ("a title only in Dutch", '"valueCode": "en"', '"valueCode": "de"', "", "title.*nl, en"),
         ("a disposition without a code", '"doctor-soon"', '"later"', f"{ADVICE}: doctor-soon", "codesystem-d.*write"),
     ],
     OVERRIDES: [
+        ("reassurance in an override reason", ASSESSED, ASSESSED.replace("Already", "Ruled out"), "concept", RULED_OUT),
         ("an override reason only in Dutch", f", {ASSESSED}", "", "", "already-assessed.*nl, en"),
         ("an override reason in German", ASSESSED, ASSESSED.replace("en", "de"), "", "already-assessed.*nl, en"),
     ],
     STATEMENTS: [
+        ("reassurance in a source", 'label.en = "', 'label.en = "Ruled out by the ', "reference.", RULED_OUT),
         ("a misspelt key", "\nnote = ", "\nnot = ", "statement.S7.not", "write.*note"),
         ("a statement only in Dutch", "\nen = ", "\n# en = ", "statement.S1.en", "write it"),
         ("a reference only in Dutch", "label.en", "# label.en", "reference.nhs-999.label", LANGUAGES),
@@ -252,6 +259,13 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("reassurance in a label", LABEL, f"{LABEL}Niets ernstigs. ", "emergency-now.suggestion", ERNSTIG),
     ],
     TEXTS: [
+        (
+            "reassurance in a referral",
+            'nl = "Verwijzing naar',
+            'nl = "Niets ernstigs, naar',
+            f"{REFERRAL}.body",
+            ERNSTIG,
+        ),
         ("a misspelt key", "reason-code = ", "reason-cod = ", "reason-cod", "write.*reason-code"),
         ("a source only in Dutch", "source.en", "# source.en", "source", LANGUAGES),
         ("a shared text only in Dutch", 'en = "New', '# en = "New', "text.safety-net", LANGUAGES),
@@ -277,6 +291,7 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("reassurance in a source", SOURCE, f"{SOURCE}Niets ernstigs. ", "source", ERNSTIG),
     ],
     SERVICES: [
+        ("reassurance in a title", 'title.en = "', 'title.en = "Ruled out: ', f"{NAME}-patient-view.title", RULED_OUT),
         ("a misspelt key", "hook = ", "hok = ", f"{NAME}-patient-view.hok", "write.*hook"),
         ("a title only in Dutch", "title.en", "# title.en", f"{NAME}-patient-view.title", LANGUAGES),
     ],
@@ -291,6 +306,7 @@ BROKEN: dict[str, list[tuple[str, str, str, str, str]]] = {
     ],
     SIGNED: [("a misspelt key", "name = ", "nam = ", "nam", "write.*name")],
     WORDS: [
+        ("reassurance in the form", "Read this first", "Ruled out; read this", "form.notice", RULED_OUT),
         ("a misspelt key", "[who.Patient]", "[whom.Patient]", "whom", "write.*who"),
         ("a word only in Dutch", "\nen = ", "\n# en = ", "who.Patient", LANGUAGES),
         ("a needed doubt misspelt", "[doubt.missing]", "[doubt.mising]", "doubt", "missing"),
@@ -337,6 +353,13 @@ def check(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("cds-service")), "check"]
     environment = os.environ | {"CDS_CONTENT": str(root), "PYTHONUTF8": "1"}
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_the_sentences_of_the_sheet_may_say_what_no_other_text_may() -> None:
+    statements = tomllib.loads((ROOT / STATEMENTS).read_text("utf-8"))
+
+    assert "no serious" in statements["statement"]["S26"]["en"]
+    assert not list(reassurance(statements))
 
 
 def test_the_real_content_has_no_mistakes() -> None:

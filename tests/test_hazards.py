@@ -119,7 +119,6 @@ PHRASES = {
     "nl": ("niets ernstigs", "geen ernstige", "uitgesloten", "niets aan de hand", "geen zorgen", "onschuldig"),
     "en": ("nothing serious", "no serious", "ruled out", "nothing is wrong", "nothing wrong", "not worry", "harmless"),
 }
-HONEST = "sluit geen ernstige ziekte uit"  # says the opposite with the same words
 
 
 def spoken() -> Iterator[tuple[str, str]]:
@@ -134,8 +133,7 @@ def spoken() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_says_or_implies_that_nothing_is_wrong(language: str) -> None:
-    texts = {name: text.replace(HONEST, "") for name, text in spoken()}
-    found = {name: [phrase for phrase in PHRASES[language] if phrase in text] for name, text in texts.items()}
+    found = {name: [phrase for phrase in PHRASES[language] if phrase in text] for name, text in spoken()}
 
     assert len(found) > 80
     assert {name: phrases for name, phrases in found.items() if phrases} == {}

@@ -142,6 +142,7 @@ ORDER = [
     "cds_service.advice_outcome",
     "cds_service.cards",
     "cds_service.care_plan",
+    "cds_content.reassurance",
     "cds_content.files",
     "cds_service.reload",
     "cds_content.form",
