@@ -55,7 +55,7 @@ def _replied(asked: Asked) -> tuple[Advice, Json]:
     refuse_others(request, (request.prefetch or {}).values())
     if request.kind.about:
         orders = judged(screening, request.context, client.orders, client.other_reasons)
-        return _ordered(asked, orders) if orders else (NO_ORDER, {"cards": _visit_cards(asked)})
+        return _ordered(asked, orders) if orders else (NO_ORDER, {"cards": _offer_at_booking(asked)})
     evidence = _evidence(asked)
     advice = _advice(screening, evidence)
     if advice is NO_SCREENING:
@@ -78,12 +78,12 @@ def _submitted(asked: Asked) -> Submitted:
     nothing reassures; nor does it where there are more than are read.
     """
     every = asked.submitted()
-    responses = tuple(one for one in every[:MOST] if belongs(one, asked.screening))
+    responses, rest = tuple(one for one in every[:MOST] if belongs(one, asked.screening)), len(every) > MOST
     server, agreed = asked.request.fhir_server, asked.client.fhir_servers
     if server and agreed and server.removesuffix("/") not in agreed:
-        return Submitted(unclear=bool(responses))
+        return Submitted(unclear=bool(responses) or rest)
     instead = asked.client.responses == "submitted" or bool(responses and not asked.client.fhir_servers)
-    return Submitted(responses, f"{asked.call.public}/fhir", instead, unclear=len(every) > MOST)
+    return Submitted(responses, f"{asked.call.public}/fhir", instead, unclear=rest)
 
 
 def _advice(screening: Screening, evidence: Evidence, *doubts: str) -> Advice:
@@ -118,7 +118,7 @@ def _advices(screening: Screening, evidence: Evidence, orders: Sequence[Order]) 
     return {kind: instead if screening.orders[kind].without_screening else advice for kind in kinds}
 
 
-def _visit_cards(asked: Asked) -> list[Json]:
+def _offer_at_booking(asked: Asked) -> list[Json]:
     """For an appointment of no kind that is judged, but for the complaint: the offer where there is no response."""
     booked = asked.request.kind.about == "appointments" and current(asked.request.context)
     if not booked or not any(names_complaint(asked.screening, one) for one in booked):

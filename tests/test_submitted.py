@@ -205,6 +205,17 @@ def test_the_same_id_on_another_server_may_be_another_patient_and_is_no_silence(
         assert "R02" not in card["detail"]
 
 
+def test_where_more_are_there_than_are_read_the_rest_may_be_of_this_form(screening: Screening, tmp_path: Path) -> None:
+    (neck,) = load(content(tmp_path, SECOND))
+    other = response({}, item=None, questionnaire=f"{neck.questionnaire['url']}|{neck.questionnaire['version']}")
+    agreed = EVERYTHING.model_copy(update={"fhir_servers": ("https://a.example/fhir",)})
+    there = call(prefetch=NONE_THERE, fhirServer="https://b.example/fhir")
+
+    with serving(screening, tmp_path, screenings=(screening, neck), clients={DEVELOPMENT: agreed}) as client:
+        submit(client, response(ALARM), *[other] * 500)
+        assert topics(cards_of(send(client, there))) == ["incomplete"]
+
+
 def test_a_client_that_hands_all_over_has_handed_nothing_about_the_patients_of_another_server(
     screening: Screening, tmp_path: Path
 ) -> None:
