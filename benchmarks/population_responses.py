@@ -77,7 +77,7 @@ def _drawn(draw: Random, question: Question, count: int, above: dict[str, list[V
 def _chances(question: Question) -> tuple[list[str], list[float]]:
     """Its codes, and how often each is drawn: evenly, but for a safety question that everybody is asked."""
     item, codes = question.item, list(question.options)
-    calm = [code for code in codes if code in (item.in_scope or item.safe)]
+    calm = [code for code in codes if code in (item.reassuring)]
     if not item.safety or question.shown_for or len(calm) in (0, len(codes)):
         return codes, [1 / len(codes)] * len(codes)
     each = {True: (1 - ALARM) / len(calm), False: ALARM / (len(codes) - len(calm))}

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds for a start, and for an end
+PATIENCE = 60.0  # seconds for a start, and for an end
 _TICKS = os.sysconf("SC_CLK_TCK")
 _USER_TIME = 11  # of the fields of /proc/PID/stat behind the name; proc(5)
 

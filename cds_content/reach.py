@@ -59,7 +59,7 @@ def _calm(question: Question) -> Answer:
         return Answer(asked=False)
     if not question.options:
         return Answer(span=(18, 18) if question.item.birth_date else (question.low, question.low))
-    safe = question.item.in_scope or question.item.safe
+    safe = question.item.reassuring
     return Answer(frozenset([code for code in question.item.ranked() if code in safe][:1]))
 
 

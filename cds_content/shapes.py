@@ -71,6 +71,11 @@ class Item(Table):
     out_of_scope: frozenset[str] = frozenset()
     birth_date: bool = False
 
+    @property
+    def reassuring(self) -> frozenset[str]:
+        """The answers of somebody who is well, or for the question about the complaint of somebody who has it."""
+        return self.in_scope or self.safe
+
     def ranked(self) -> list[str]:
         """Every code in rising alarm."""
         return [code for rank in self.order for code in ((rank,) if isinstance(rank, str) else rank)]

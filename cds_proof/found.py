@@ -103,7 +103,7 @@ def _calm(question: Question) -> Answer:
     if not question.options:
         age = min(max(question.low, 18), question.high)
         return Answer(span=(age, age))
-    safe = question.item.in_scope or question.item.safe
+    safe = question.item.reassuring
     return Answer(frozenset([code for code in question.item.ranked() if code in safe][:1]))
 
 

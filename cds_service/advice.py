@@ -148,7 +148,7 @@ def _all_safe(screening: Screening, answers: Answers) -> bool:
     """Every answer known and safe, and in scope. A question not asked is safe; a number only has to be known."""
     return all(
         not answers[link_id].asked
-        or _only(answers[link_id], question.item.in_scope or question.item.safe)
+        or _only(answers[link_id], question.item.reassuring)
         or (not question.options and answers[link_id].span is not None and not answers[link_id].doubt)
         for link_id, question in screening.questions.items()
     )

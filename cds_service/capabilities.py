@@ -7,8 +7,8 @@ from cds_content.narrative import narrated
 from cds_content.shapes import Json
 from cds_service import __version__
 from cds_service.definitions import PUBLISHER
-from cds_service.matching import PARAMETERS
 from cds_service.operations import OPERATIONS
+from cds_service.search_parameters import PARAMETERS
 
 PUBLISHED = (  # the types that everybody may read
     "Questionnaire",

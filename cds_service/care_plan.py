@@ -6,8 +6,9 @@ Source: HL7 FHIR R4, "CarePlan", "PlanDefinition", Applying a PlanDefinition; cp
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.advice import Advice
+from cds_service.dates import instant
 from cds_service.details import Call
-from cds_service.request_group import instant, said, within
+from cds_service.request_group import said, within
 
 
 def care_plan(screening: Screening, service_id: str, advice: Advice, group: Json, call: Call) -> Json:

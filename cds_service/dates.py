@@ -25,6 +25,11 @@ def span(text: str) -> Span | None:
         return None
 
 
+def instant(moment: datetime) -> str:
+    """The moment as FHIR writes it, to the second, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def calendar_span(year: str, month: str | None, day: str | None) -> Span:
     """The first and the last moment, in UTC, of a year, month or day. Raises ValueError for one that there is not."""
     first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)

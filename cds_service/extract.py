@@ -7,13 +7,13 @@ or contradictory gives none and a warning. Source: SDC 4.0.0, "Form Data Extract
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 from typing import Any
 
 from cds_content.screening import Question, Screening
 from cds_content.shapes import Json
 from cds_content.translations import in_language
 from cds_service.answers import Answer
+from cds_service.dates import instant
 from cds_service.details import Call
 from cds_service.resources import ID, dicts
 from cds_service.responses import Reading, read_response
@@ -43,7 +43,7 @@ def extracted(
     urls = [f"urn:uuid:{call.new_uuid()}" for _ in resources]
     entries = [_entry(url, one) for url, one in zip(urls, resources, strict=True)]
     entries.append(_entry(f"urn:uuid:{call.new_uuid()}", _provenance(urls, source, call)))
-    return {"resourceType": "Bundle", "type": "transaction", "timestamp": _instant(call), "entry": entries}, issues
+    return {"resourceType": "Bundle", "type": "transaction", "timestamp": instant(call.now), "entry": entries}, issues
 
 
 def _shared(response: Json, reading: Reading) -> Json:
@@ -144,7 +144,7 @@ def _provenance(urls: Sequence[str], source: Json, call: Call) -> Json:
     return {
         "resourceType": "Provenance",
         "target": [{"reference": url} for url in urls],
-        "recorded": _instant(call),
+        "recorded": instant(call.now),
         "agent": [{"type": {"coding": [assembler]}, "who": {"type": "Device", "display": "cds-service"}}],
         "entity": [{"role": "source", "what": source}],
     }
@@ -152,10 +152,6 @@ def _provenance(urls: Sequence[str], source: Json, call: Call) -> Json:
 
 def _entry(url: str, resource: Json) -> Json:
     return {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
-
-
-def _instant(call: Call) -> str:
-    return call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _warning(code: str, text: str) -> Json:

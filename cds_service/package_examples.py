@@ -64,7 +64,7 @@ def _items(screening: Screening, parent: Json, change: Mapping[str, str]) -> Ite
 def _value(screening: Screening, question: Question, change: Mapping[str, str]) -> Json:
     """The answer to a question; empty where it is not asked, or the change is to leave it out."""
     said = change.get(question.link_id)
-    calm = question.item.in_scope or question.item.safe
+    calm = question.item.reassuring
     if said == "missing" or (said is None and not _is_asked(screening, question, change)):
         return {}
     if not question.options:

@@ -13,6 +13,7 @@ from cds_content.screening import Question, Screening
 from cds_content.shapes import Json
 from cds_content.translations import in_language
 from cds_service.answers import Answer, Answers, with_birth_date
+from cds_service.dates import instant
 from cds_service.errors import BadRequest
 from cds_service.parameters import Given, one_of, refused
 from cds_service.resources import ID, dicts, is_of, is_resource, names, parts
@@ -60,7 +61,7 @@ def populated(screening: Screening, given: Given, language: str, now: datetime) 
         "questionnaire": screening.canonical,
         "status": "in-progress",
         "subject": {"reference": subject},
-        "authored": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "authored": instant(now),
         "item": list(_items(form, ages)),
     }
     return response, [*issues, *why]

@@ -5,12 +5,12 @@ and a proposal. Source: HL7 FHIR R4, "RequestGroup" and "CDS on FHIR", the mappi
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime
 
 from cds_content.plan.metadata import activity_id, canonical
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.advice import Advice
+from cds_service.dates import instant
 from cds_service.details import Call
 from cds_service.hooks import catalogued
 
@@ -186,10 +186,6 @@ def _reasons(screening: Screening, rows: Collection[str], language: str) -> Iter
         if finding.row in rows:
             codes = [screening.codes[code] for code in finding.codes]
             yield ({"coding": codes} if codes else {}) | {"text": finding.reason[language]}
-
-
-def instant(now: datetime) -> str:
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _without_empty(resource: Json) -> Json:

@@ -4,7 +4,6 @@ Source: CDS Hooks 2.0.1 and 3.0 ballot, "Suggestion", "Action", "Link", "System 
 """
 
 from collections.abc import Sequence
-from datetime import UTC
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from cds_content.shapes import Json
 from cds_content.templates import Template, template
 from cds_service import strict_json
 from cds_service.advice import Advice, Fired, says
+from cds_service.dates import instant
 from cds_service.details import Call, places
 from cds_service.orders import Order
 from cds_service.resources import can_be_sent, dicts
@@ -98,7 +98,7 @@ def _resource_places(screening: Screening, advice: Advice, fired: Sequence[Fired
     return {
         "patient": call.patient,
         "questionnaire": screening.canonical,
-        "now": call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "now": instant(call.now),
         "requester": {"reference": call.user} if call.user else None,
         "encounter": {"reference": f"Encounter/{call.encounter}"} if call.encounter else None,
         "reason-codes": _reason_codes(screening, advice, fired, call.language),

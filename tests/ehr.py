@@ -69,7 +69,7 @@ class Hospital:
     def load(self, *resources: Any, **settings: Any) -> None:
         """Puts these resources in place of what it held, and forgets what was asked; `settings` are for its mode."""
         held = {"resources": list(resources), **settings}
-        _line.put(f"{self.server}/control/{self.name}", json=held, timeout=10).raise_for_status()
+        _line.put(f"{self.server}/control/{self.name}", json=held, timeout=60).raise_for_status()
 
     def requests(self) -> list[Request]:
         """Every request in its order; fails for one that names this hospital and is not below its base."""
@@ -115,7 +115,7 @@ _line.trust_env = False
 
 
 def _log(address: str) -> Any:
-    return _line.get(f"{address}/control/log", timeout=10).json()
+    return _line.get(f"{address}/control/log", timeout=60).json()
 
 
 def asked_at_once(client: FlaskClient, calls: Mapping[Name, Any]) -> dict[Name, TestResponse]:

@@ -89,7 +89,7 @@ def _alone(people: _People, finding: Finding) -> Said:
         return _followed(people, {**said, **_true(people, finding.when)})
     for name, question in people.screening.questions.items():
         if finding.computed == "all-safe" and question.options and name in said:
-            said[name] = [draw.choice(sorted(question.item.in_scope or question.item.safe))]
+            said[name] = [draw.choice(sorted(question.item.reassuring))]
         if finding.computed == "out-of-scope" and question.item.out_of_scope:
             said[name] = [draw.choice(sorted(question.item.out_of_scope))]
     if finding.computed == "incomplete":
@@ -143,7 +143,7 @@ def _quiet(screening: Screening) -> dict[str, Sequence[str | int]]:
     atoms = [atom for finding in screening.findings if finding.when for atom in finding.when.atoms()]
     quiet: dict[str, Sequence[str | int]] = {}
     for name, question in screening.questions.items():
-        item, safe = question.item, question.item.in_scope or question.item.safe
+        item, safe = question.item, question.item.reassuring
         fires = {n for atom in atoms if atom.answer == name for n in _numbers(question, atom) if not question.options}
         codes = [code for code in item.ranked() if code in safe][: 1 if item.safety else None]
         numbers = [n for n in range(question.low, question.high + 1) if n not in fires]

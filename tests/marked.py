@@ -296,7 +296,7 @@ def session_in(folder: Path, ehr: Ehr, authority: Authority) -> Iterator[Session
                 yield Session(folder, f"http://127.0.0.1:{port}", hospital, base)
             finally:
                 process.terminate()
-                process.wait(timeout=30)
+                process.wait(timeout=60)
 
 
 def _settings(folder: Path, base: str, authority: Authority) -> dict[str, str]:
@@ -330,7 +330,7 @@ def _behind_tls(server: str, certificate: Path) -> Iterator[str]:
 
     class Front(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with socket.create_connection(to, timeout=10) as line:
+            with socket.create_connection(to, timeout=60) as line:
                 asked = b""
                 while b"\r\n\r\n" not in asked:
                     asked += self.request.recv(65536)

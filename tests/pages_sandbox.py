@@ -24,7 +24,7 @@ from tests.processes import free_port
 from tests.samples import bundle, patient
 from tests.wire import answering, listening, store_in
 
-LONG = 20  # seconds that a test waits for what should come at once
+LONG = 60  # seconds that a test waits for what should come at once
 _VOID = {"input", "meta", "link", "br", "hr", "img"}
 
 

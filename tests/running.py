@@ -21,7 +21,7 @@ from tests.processes import COMMAND, environment, free_port
 
 ROOT = Path(__file__).parent.parent
 HOOK = "/cds-services/low-back-pain-patient-view"
-LONG = 20  # seconds that a test waits for what should come at once
+LONG = 60  # seconds that a test waits for what should come at once
 
 
 @dataclass(frozen=True)

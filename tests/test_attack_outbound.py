@@ -369,7 +369,7 @@ def test_calls_that_ask_nobody_are_answered_while_others_wait_for_a_server_that_
 
         def ask(body: Any, spans: list[float], on: requests.Session | None = None) -> int:
             with timed(spans):
-                answer = (on or requests).post(f"{address}{SERVICE}", json=body, timeout=30)
+                answer = (on or requests).post(f"{address}{SERVICE}", json=body, timeout=60)
             return answer.status_code
 
         def wait(number: int) -> list[int]:

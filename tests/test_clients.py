@@ -231,7 +231,7 @@ def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = environment(folder, CDS_CLIENTS=clients, CDS_PORT=str(port), **PRODUCTION)
     process = subprocess.Popen([COMMAND, "serve"], env=settings, cwd=folder, stdout=subprocess.DEVNULL)
     with contextlib.ExitStack() as stack:
-        stack.callback(process.wait, timeout=30)
+        stack.callback(process.wait, timeout=60)
         stack.callback(process.terminate)
         until_it_listens(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -239,16 +239,16 @@ def _production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_production_answers_a_signed_call_in_the_language_agreed_and_no_other(production: str) -> None:
     body = call(response(CALM | {"rf-saddle": "new"}))
-    told = requests.get(production + "/cds-services", timeout=30).headers[
+    told = requests.get(production + "/cds-services", timeout=60).headers[
         "Date"
     ]  # its clock is not moved as ours may be
     now = int(parsedate_to_datetime(told).timestamp())
     signed = tokens.token(tokens.header(), tokens.claims(f"{PUBLIC}{SERVICE}", iat=now, exp=now + 300))
     bearer = {"Authorization": f"Bearer {signed}", "Accept-Language": "nl"}
 
-    first = requests.post(production + SERVICE, json=body, headers=bearer, timeout=30)
-    again = requests.post(production + SERVICE, json=body, headers=bearer, timeout=30)
-    without = requests.post(production + SERVICE, json=body, timeout=30)
+    first = requests.post(production + SERVICE, json=body, headers=bearer, timeout=60)
+    again = requests.post(production + SERVICE, json=body, headers=bearer, timeout=60)
+    without = requests.post(production + SERVICE, json=body, timeout=60)
 
     assert (first.status_code, first.headers["Content-Language"]) == (200, "en")
     assert "emergency" in first.json()["cards"][0]["detail"]
@@ -257,7 +257,7 @@ def test_production_answers_a_signed_call_in_the_language_agreed_and_no_other(pr
 
 def test_production_shows_discovery_and_the_forms_to_all_and_no_examples(production: str) -> None:
     statuses = [
-        requests.get(production + path, timeout=30).status_code
+        requests.get(production + path, timeout=60).status_code
         for path in (
             "/cds-services",
             "/fhir/metadata",

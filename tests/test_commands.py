@@ -34,7 +34,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         yield f"http://127.0.0.1:{port}", log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def curl_line(text: str) -> str:
@@ -72,13 +72,13 @@ def test_the_welcome_says_what_it_is_not(server: tuple[str, str]) -> None:
 
 def test_what_is_printed_can_be_opened(server: tuple[str, str]) -> None:
     for url in re.findall(r"^  \S+ +(http\S+)$", server[1], re.MULTILINE):
-        assert requests.get(url, timeout=5).status_code == 200
+        assert requests.get(url, timeout=60).status_code == 200
 
 
 def test_the_real_server_refuses_a_large_body_with_an_operation_outcome(server: tuple[str, str]) -> None:
     url = f"{server[0]}/cds-services/low-back-pain-patient-view"
 
-    answer = requests.post(url, data=b"[" * 2_000_000, headers={"Content-Type": "application/json"}, timeout=5)
+    answer = requests.post(url, data=b"[" * 2_000_000, headers={"Content-Type": "application/json"}, timeout=60)
 
     assert answer.status_code == 413
     assert answer.json()["resourceType"] == "OperationOutcome"

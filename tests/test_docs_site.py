@@ -103,7 +103,7 @@ def test_a_browser_that_reads_and_searches_it_asks_nobody_else_and_has_no_compla
         for name in ("how-it-works", "safety/mutants", "content"):
             reader.open(f"/{name}.html")
         page = reader.open("/index.html")
-        page.get_by_role("textbox", name="Search").fill("tenant")
+        page.get_by_role("textbox", name="Search").press_sequentially("tenant")  # it listens for keys
         page.locator(".md-search-result__link", has_text="cds-service erase").first.wait_for()
 
 

@@ -34,7 +34,7 @@ def running(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(name="store")
@@ -47,8 +47,8 @@ def _store(tmp_path: Path) -> Iterator[Engine]:
 
 def given(address: str) -> Json:
     """A card of the running service, for its own example."""
-    body = requests.get(f"{address}{EXAMPLE}", timeout=10).json()
-    (card,) = requests.post(f"{address}{SERVICE}", json=body, timeout=10).json()["cards"]
+    body = requests.get(f"{address}{EXAMPLE}", timeout=60).json()
+    (card,) = requests.post(f"{address}{SERVICE}", json=body, timeout=60).json()["cards"]
     return dict(card)
 
 
@@ -63,7 +63,7 @@ def overridden(card: Json, time: str = "2026-11-22T10:05:00Z") -> Json:
 
 def tell(address: str, *entries: Json) -> None:
     """Sends the entries in one call; fails unless they are taken."""
-    answer = requests.post(f"{address}{SERVICE}/feedback", json={"feedback": entries}, timeout=10)
+    answer = requests.post(f"{address}{SERVICE}/feedback", json={"feedback": entries}, timeout=60)
     assert (answer.status_code, answer.json()) == (200, {"recorded": len(entries)})
 
 

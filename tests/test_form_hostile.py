@@ -41,7 +41,7 @@ def press(both: Opened, path: str, step: str, answers: Mapping[str, Any], **more
 
 
 def stored(both: Opened) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(f"{both.ehr}/stored", timeout=10).json()
+    found: list[dict[str, Any]] = requests.get(f"{both.ehr}/stored", timeout=60).json()
     return found
 
 
@@ -263,14 +263,14 @@ def test_what_failed_can_be_sent_again(opened: OpenEhr) -> None:
     path = visit(both)
 
     assert [press(both, path, "send", CALM).status_code for _ in range(2)] == [503, 503]
-    assert len(requests.get(f"{both.ehr}/writes", timeout=10).json()) == 2
+    assert len(requests.get(f"{both.ehr}/writes", timeout=60).json()) == 2
 
 
 def test_the_same_answers_have_the_same_identifier_and_others_another(opened: OpenEhr) -> None:
     both = opened("searchable")
     path = visit(both)
     press(both, path, "send", EMERGENCY)
-    (written,), (headers,) = stored(both), requests.get(f"{both.ehr}/writes", timeout=10).json()
+    (written,), (headers,) = stored(both), requests.get(f"{both.ehr}/writes", timeout=60).json()
     named = written["identifier"]
 
     assert named["system"] == f"{FORM.partition('|')[0]}/visit"
@@ -284,7 +284,7 @@ def test_changed_answers_are_never_taken_for_those_that_are_there(opened: OpenEh
     path = visit(both)
     for answers in (CALM, CALM, EMERGENCY):
         press(both, path, "send", answers)
-    first, again, changed = [one["if-none-exist"] for one in requests.get(f"{both.ehr}/writes", timeout=10).json()]
+    first, again, changed = [one["if-none-exist"] for one in requests.get(f"{both.ehr}/writes", timeout=60).json()]
 
     assert first == again != changed
 
@@ -293,7 +293,7 @@ def test_who_may_not_search_does_not_ask_what_is_there(opened: OpenEhr) -> None:
     both = opened()
     press(both, visit(both), "send", CALM)
 
-    assert "if-none-exist" not in requests.get(f"{both.ehr}/writes", timeout=10).json()[0]
+    assert "if-none-exist" not in requests.get(f"{both.ehr}/writes", timeout=60).json()[0]
 
 
 @pytest.mark.parametrize(("fault", "outcome_"), [("remark-on-write", 200), ("error-with-201", 503)])
@@ -319,7 +319,7 @@ def test_only_the_answer_of_the_server_that_was_asked_begins_a_visit(opened: Ope
 def test_an_answer_comes_back_to_the_address_of_its_own_client_only(opened: OpenEhr) -> None:
     both = opened()
     begun = both.launch()
-    back = requests.get(begun.location, allow_redirects=False, timeout=10).headers["Location"].removeprefix(PUBLIC)
+    back = requests.get(begun.location, allow_redirects=False, timeout=60).headers["Location"].removeprefix(PUBLIC)
     (own,) = both.cookies()
     for path in ("/form/callback", "/form/callback/development"):
         both.browser.set_cookie(own.key, own.value, domain=own.domain, path=path)

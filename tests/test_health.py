@@ -69,7 +69,7 @@ def test_balancers_need_no_token_and_get_a_word(service: FlaskClient) -> None:
 def test_a_service_whose_database_is_gone_is_alive_and_not_ready(
     screening: Screening, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cds_service.web.operations.DATABASE_EVERY", 0.0)
+    monkeypatch.setattr("cds_service.web.health.DATABASE_EVERY", 0.0)
     service = deployed(screening, tmp_path)
     client = create_app(service).test_client()
     assert client.get("/health/ready").status_code == 200
@@ -300,8 +300,8 @@ def test_nobody_can_call_as_the_self_test(service: FlaskClient) -> None:
 
 
 def test_a_hundred_calls_look_once(screening: Screening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cds_service.web.operations.DATABASE_EVERY", 3600.0)
-    monkeypatch.setattr("cds_service.web.operations.SELF_TEST_EVERY", 3600.0)
+    monkeypatch.setattr("cds_service.web.health.DATABASE_EVERY", 3600.0)
+    monkeypatch.setattr("cds_service.web.health.SELF_TEST_EVERY", 3600.0)
     made: list[str] = []
 
     def new_uuid() -> str:
@@ -321,7 +321,7 @@ def test_a_hundred_calls_look_once(screening: Screening, tmp_path: Path, monkeyp
 def test_the_self_test_is_done_again_when_it_is_old(
     screening: Screening, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cds_service.web.operations.SELF_TEST_EVERY", 0.0)
+    monkeypatch.setattr("cds_service.web.health.SELF_TEST_EVERY", 0.0)
     service = deployed(screening, tmp_path)
     client = create_app(service).test_client()
     assert client.get("/health/ready").status_code == 200
@@ -340,7 +340,7 @@ def decided_as(other: Screening) -> Callable[..., Any]:
 
 
 def test_while_one_looks_the_others_go_on_with_what_was_seen() -> None:
-    looking, done = Barrier(2, timeout=10), Barrier(2, timeout=10)
+    looking, done = Barrier(2, timeout=60), Barrier(2, timeout=60)
     answers = iter([1, 2])
 
     def look() -> int:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeless  # other processes do the work, for the moment
 THREE = [calm(1), alarm(2), b'{"resourceType": "Questionnaire']
 SAID = ("self-care", "emergency-now", "not-judged")
 MANY = [(calm, alarm)[number % 3 == 0](number) for number in range(600)]
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 SMALL = ("--chunk", "8000")  # so that MANY is some hundred chunks
 
 
@@ -248,7 +248,7 @@ def begun(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
     process.send_signal(number)
-    return process.communicate(timeout=30)
+    return process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -40,7 +40,7 @@ def token(ehr: Ehr, patient: str = "calm", scope: str = "patient/*.cruds", minut
 
 def ask(ehr: Ehr, method: str, path: str, given: str, body: Any = None) -> requests.Response:
     headers = {"Authorization": f"Bearer {given}"} if given else {}
-    return requests.request(method, f"{ehr.base}/{path}", json=body, headers=headers, timeout=10)
+    return requests.request(method, f"{ehr.base}/{path}", json=body, headers=headers, timeout=60)
 
 
 def refused(answer: requests.Response, status: int) -> None:
@@ -86,7 +86,7 @@ def test_a_search_is_sorted_and_goes_on(ehr: Ehr) -> None:
     given = token(ehr, "new-comer")
     first = ask(ehr, "GET", "QuestionnaireResponse?patient=new-comer&_sort=-authored&_count=2", given).json()
     links = {one["relation"]: one["url"] for one in first["link"]}
-    second = requests.get(links["next"], headers={"Authorization": f"Bearer {given}"}, timeout=10).json()
+    second = requests.get(links["next"], headers={"Authorization": f"Bearer {given}"}, timeout=60).json()
 
     days = [entry["resource"]["authored"] for page in (first, second) for entry in page["entry"]]
     assert days == ["2026-01-03", "2026-01-02", "2026-01-01"]
@@ -148,10 +148,10 @@ def test_what_is_replaced_stays_whose_it_was(ehr: Ehr) -> None:
 def test_nothing_is_given_under_a_name_that_is_not_ours(ehr: Ehr, path: str) -> None:
     method = "POST" if path == "auth/token" else "GET"
     url, given = f"{ehr.public}/sandbox/{path}", {"Authorization": f"Bearer {token(ehr)}"}
-    asked = requests.request(method, url, headers={"Host": "evil.example"} | given, timeout=10)
+    asked = requests.request(method, url, headers={"Host": "evil.example"} | given, timeout=60)
 
     refused(asked, 403)
-    assert requests.request(method, url, headers=given, timeout=10).status_code != 403
+    assert requests.request(method, url, headers=given, timeout=60).status_code != 403
 
 
 def test_a_search_that_is_not_known_is_refused(ehr: Ehr) -> None:
@@ -199,7 +199,7 @@ def test_the_server_says_where_to_authorize(ehr: Ehr) -> None:
     assert said["authorization_endpoint"] == f"{ehr.public}/sandbox/auth/authorize"
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert ask(ehr, "GET", "metadata", "").json()["resourceType"] == "CapabilityStatement"
-    assert "d" not in requests.get(said["jwks_uri"], timeout=10).json()["keys"][0]
+    assert "d" not in requests.get(said["jwks_uri"], timeout=60).json()["keys"][0]
 
 
 def request_of(ehr: Ehr, **changed: str) -> dict[str, str]:
@@ -219,7 +219,7 @@ def request_of(ehr: Ehr, **changed: str) -> dict[str, str]:
 
 
 def authorize(ehr: Ehr, asked: dict[str, str]) -> requests.Response:
-    return requests.get(f"{ehr.public}/sandbox/auth/authorize", params=asked, allow_redirects=False, timeout=10)
+    return requests.get(f"{ehr.public}/sandbox/auth/authorize", params=asked, allow_redirects=False, timeout=60)
 
 
 def back(answer: requests.Response) -> dict[str, str]:
@@ -230,7 +230,7 @@ def back(answer: requests.Response) -> dict[str, str]:
 def exchange(ehr: Ehr, code: str, **changed: str) -> requests.Response:
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": f"{ehr.public}/form/callback"}
     form |= {"client_id": FORM_CLIENT, "code_verifier": VERIFIER} | changed
-    return requests.post(f"{ehr.public}/sandbox/auth/token", data=form, timeout=10)
+    return requests.post(f"{ehr.public}/sandbox/auth/token", data=form, timeout=60)
 
 
 def test_a_launch_gives_a_token_for_its_patient(ehr: Ehr) -> None:
@@ -292,7 +292,7 @@ def test_a_request_that_smart_does_not_allow_gets_no_code(ehr: Ehr, changed: dic
 
 def test_the_form_is_opened_for_the_patient_by_a_real_launch(ehr: Ehr, screening: Screening) -> None:
     with requests.Session() as browser:
-        form = browser.get(ehr.form("alarming", screening.name), timeout=30)
+        form = browser.get(ehr.form("alarming", screening.name), timeout=60)
 
     assert form.status_code == 200
     assert form.url.startswith(f"{ehr.public}/form/{screening.name}/")

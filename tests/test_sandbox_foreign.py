@@ -60,7 +60,7 @@ def test_its_own_prefetch_is_filled_and_what_is_not_known_left_out(ehr: Ehr, str
     address = stranger("")
     ehr.connect(address)
     fired = ehr.fire("calm", "patient-view")
-    (told,) = requests.get(f"{address}/told", timeout=10).json()["told"]
+    (told,) = requests.get(f"{address}/told", timeout=60).json()["told"]
 
     assert told["path"] == "/cds-services/stranger"
     prefetch = told["body"]["prefetch"]
@@ -151,7 +151,7 @@ def test_an_accepted_suggestion_is_on_record_and_it_is_told(ehr: Ehr, stranger: 
     ehr.connect(address)
     ehr.fire("calm", "patient-view")
     ehr.accept("calm", CARD, SUGGESTION)
-    told = requests.get(f"{address}/told", timeout=10).json()["told"][-1]
+    told = requests.get(f"{address}/told", timeout=60).json()["told"][-1]
 
     assert ehr.chart("calm").tasks[0]["description"] == EVIL
     (entry,) = told["body"]["feedback"]
@@ -171,7 +171,7 @@ def test_feedback_goes_to_the_service_that_gave_the_card(ehr: Ehr, stranger: Str
     last = ehr.chart("alarming").hook
     assert last is not None
     assert last.exchanges[-1].url == f"{first}/cds-services/stranger/feedback"
-    assert requests.get(f"{second}/told", timeout=10).json()["told"] == []
+    assert requests.get(f"{second}/told", timeout=60).json()["told"] == []
 
 
 def test_a_suggestion_that_cannot_be_carried_out_as_a_whole_changes_nothing(ehr: Ehr, stranger: Stranger) -> None:

@@ -120,7 +120,7 @@ def test_a_service_that_reads_a_lot_is_shown_with_what_was_left_out(at: Sandbox)
     def read(asked: Any) -> Any:
         given = {"Authorization": f"Bearer {asked['fhirAuthorization']['access_token']}"}
         for _ in range(60):
-            requests.get(f"{asked['fhirServer']}/Patient/self-care", headers=given, timeout=10)
+            requests.get(f"{asked['fhirServer']}/Patient/self-care", headers=given, timeout=60)
         return {"cards": [CARD]}
 
     with foreign(read) as address:
@@ -140,7 +140,7 @@ def test_what_was_left_out_of_one_service_is_said_beside_another(at: Sandbox) ->
         asked.append(request)
         given = {"Authorization": f"Bearer {request['fhirAuthorization']['access_token']}"}
         for _ in range(60 if len(asked) == 1 else 0):
-            requests.get(f"{request['fhirServer']}/Patient/self-care", headers=given, timeout=10)
+            requests.get(f"{request['fhirServer']}/Patient/self-care", headers=given, timeout=60)
         return {"cards": []}
 
     with foreign(read, TWO) as address:

@@ -18,7 +18,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def get(server: Running, path: str) -> requests.Response:
-    return requests.get(f"{server.address}{path}", timeout=30)
+    return requests.get(f"{server.address}{path}", timeout=60)
 
 
 def test_a_chart_that_is_opened_calls_the_hook_of_the_same_server(server: Running) -> None:

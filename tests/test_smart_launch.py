@@ -66,7 +66,7 @@ class Opened:
     def returned(self, begun: TestResponse) -> TestResponse:
         """The browser at the authorization server, and back."""
         assert begun.status_code == 302, begun.text
-        back = requests.get(begun.location, allow_redirects=False, timeout=10).headers["Location"]
+        back = requests.get(begun.location, allow_redirects=False, timeout=60).headers["Location"]
         return self.browser.get(back.removeprefix(PUBLIC), base_url=PUBLIC)
 
     def cookies(self) -> list[Cookie]:
@@ -97,7 +97,7 @@ def _opened(tmp_path: Path) -> Iterator[OpenEhr]:
     yield run
     for one in processes:
         one.kill()
-        one.wait(timeout=10)
+        one.wait(timeout=60)
 
 
 @pytest.mark.parametrize("launch", ["launch-1", ""], ids=["from the EHR", "stand-alone"])
@@ -111,7 +111,7 @@ def test_a_launch_ends_with_the_response_in_the_record_of_its_patient(opened: Op
     assert (one.server, one.patient, one.name, one.birth_date) == (f"{both.ehr}/fhir", "p1", "Ada V", "1970-01-02")
     assert (one.screening, one.user, one.back) == (SCREENINGS[0].name, "", "")
     assert reference == "QuestionnaireResponse/1"
-    (stored,) = requests.get(f"{both.ehr}/stored", timeout=10).json()
+    (stored,) = requests.get(f"{both.ehr}/stored", timeout=60).json()
     assert stored.pop("identifier")["value"].startswith(one.id)
     assert stored == RESPONSE
 
@@ -150,7 +150,7 @@ def test_no_visit_begins_where_the_launch_goes_wrong(opened: OpenEhr, fault: str
 def test_a_launch_comes_back_once_and_only_in_the_browser_that_began_it(opened: OpenEhr) -> None:
     both = opened()
     begun = both.launch()
-    back = requests.get(begun.location, allow_redirects=False, timeout=10).headers["Location"].removeprefix(PUBLIC)
+    back = requests.get(begun.location, allow_redirects=False, timeout=60).headers["Location"].removeprefix(PUBLIC)
 
     (own,) = both.cookies()
     assert both.app.test_client().get(back, base_url=PUBLIC).status_code == 403

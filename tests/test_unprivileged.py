@@ -60,7 +60,7 @@ def _address(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def test_such_a_user_can_write_nowhere_else(folder: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_such_a_user_can_write_nowhere_else(folder: Path, tmp_path: Path) -> Non
 def test_it_answers_and_records_in_its_folder_only(address: str, folder: Path) -> None:
     body = call(response(CALM | {"rf-bladder-bowel": "new"}))
 
-    answer = requests.post(f"{address}/cds-services/low-back-pain-patient-view", json=body, timeout=10)
+    answer = requests.post(f"{address}/cds-services/low-back-pain-patient-view", json=body, timeout=60)
 
     assert answer.status_code == 200
     assert [card["indicator"] for card in answer.json()["cards"]] == ["critical"]
@@ -90,7 +90,7 @@ def test_it_answers_and_records_in_its_folder_only(address: str, folder: Path) -
 def test_it_reads_a_large_body_without_a_folder_for_temporary_files(address: str) -> None:
     body = call(response(CALM), extension={"padding": "x" * 900_000})
 
-    answer = requests.post(f"{address}/cds-services/low-back-pain-patient-view", json=body, timeout=10)
+    answer = requests.post(f"{address}/cds-services/low-back-pain-patient-view", json=body, timeout=60)
 
     assert answer.status_code == 200
     assert answer.json()["cards"]

@@ -39,7 +39,7 @@ def _answer(question: Question, draw: Random, often: float) -> Answer:
     if not question.options:
         age = draw.randint(20, 80)  # whole years
         return Answer(span=(age, age))
-    safe = item.in_scope or item.safe
+    safe = item.reassuring
     others = sorted(question.options.keys() - safe - item.not_known - item.out_of_scope)
     known = others if others and draw.random() < often else sorted(safe - item.not_known)
     return Answer(frozenset({draw.choice(known)}))

@@ -57,7 +57,7 @@ def all_safe(screening: Screening) -> str:
 
 def safe_codes(question: Question) -> frozenset[str]:
     """The answers that the row of those who are all safe allows."""
-    return question.item.in_scope or question.item.safe
+    return question.item.reassuring
 
 
 def can_be_safe(screening: Screening, condition: Condition) -> bool:

@@ -1,11 +1,12 @@
 """The QuestionnaireResponse of answers that have no fault. Source: HL7 FHIR R4, QuestionnaireResponse."""
 
 from collections.abc import Iterator, Set
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_content.translations import in_language
+from cds_service.dates import instant
 from cds_service.form.given import Given, shown
 from cds_service.form.sheet import Sheet
 
@@ -28,7 +29,7 @@ def response(
         "questionnaire": screening.canonical,
         "status": "completed",
         **({"subject": {"reference": f"Patient/{patient}"}} if patient else {}),
-        "authored": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "authored": instant(now),
         **who,
         "item": list(_items(screening, form, given, asked)),
     }

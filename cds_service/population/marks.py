@@ -93,6 +93,6 @@ def _all(bits: Iterable[int]) -> int:
 
 def _is_safe(question: Question, answer: Answer) -> bool:
     """As advice.toml means it: not asked, or known and safe, or in scope; a number only has to be known."""
-    codes = question.item.in_scope or question.item.safe
+    codes = question.item.reassuring
     known = answer.span is not None if not question.options else bool(answer.codes) and answer.codes <= codes
     return not answer.asked or (not answer.doubt and known)

@@ -14,8 +14,8 @@ from cds_service.advice_outcome import definition
 from cds_service.capabilities import PUBLISHED, capability_statement, searched
 from cds_service.definitions import fault_codes, operation_definition
 from cds_service.errors import BadRequest, NotFound
-from cds_service.matching import MODIFIERS, matches
 from cds_service.operations import OPERATIONS
+from cds_service.search_parameters import MODIFIERS, matches
 from cds_service.web import Deployment, language
 from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
 

@@ -15,10 +15,10 @@ from cds_service.web import (
     feedback,
     fhir,
     form,
+    health,
     home,
     hooks,
     launch,
-    operations,
     populate,
     process,
     report,
@@ -33,7 +33,7 @@ from cds_service.web import (
 )
 
 _ALL = (
-    operations,
+    health,
     hooks,
     feedback,
     fhir,

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection
-from datetime import UTC
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import in_language
+from cds_service.dates import instant
 from cds_service.errors import BadRequest, NotFound
 from cds_service.operations import OPERATIONS
 from cds_service.parameters import Given, read_parameters, write_parameters
@@ -35,7 +35,7 @@ def routes(service: Deployment) -> Blueprint:
         spoken, value_set = _language(given), _named(published, "ValueSet", id_, given)
         shown = expansion(in_language(value_set, spoken), concepts(published, value_set), given, spoken)
         made = {"identifier": f"urn:uuid:{service.new_uuid()}"}
-        made |= {"timestamp": service.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        made |= {"timestamp": instant(service.now())}
         return resource_answer(shown | {"expansion": made | shown["expansion"]}, language=spoken)
 
     @blueprint.route("/ValueSet/$validate-code", methods=both)

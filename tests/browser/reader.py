@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
 
 LOCALES = {"nl": "nl-NL", "en": "en-GB"}
-PATIENCE = 10_000  # ms that a reader waits for what should come at once
+PATIENCE = 60_000  # ms that a reader waits for what should come at once
 # The browser tells of a breach in its console also by itself; this also tells of those that it keeps to the page.
 TELL = """document.addEventListener("securitypolicyviolation", event =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""

@@ -64,7 +64,7 @@ def test_hostile_cards_are_text_and_can_be_heeded(urgent: str, reader: Reader) -
         expect(page.locator("[data-heeded=accepted]")).to_have_count(1)
         unfold(page)
         assert page.locator("main script, main img").count() == 0
-        told = requests.get(f"{address}/told", timeout=5).json()
+        told = requests.get(f"{address}/told", timeout=60).json()
         assert "accepted" in str(told)
 
 

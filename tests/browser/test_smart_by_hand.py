@@ -62,9 +62,9 @@ def test_what_is_filled_in_ends_in_the_ehr_and_counts_at_the_next_hook(
         review(page)
         assert send(page) == "emergency"
 
-    (stored,) = requests.get(f"{hospital}/stored", timeout=5).json()
+    (stored,) = requests.get(f"{hospital}/stored", timeout=60).json()
     assert stored["subject"] == {"reference": "Patient/p1"}
     assert stored["questionnaire"] == screening.canonical
     about = patient(birthDate=PATIENT["birthDate"])
-    said = requests.post(f"{agreed}{SERVICE}", json=valid("patient-view", stored, about=about), timeout=10).json()
+    said = requests.post(f"{agreed}{SERVICE}", json=valid("patient-view", stored, about=about), timeout=60).json()
     assert topics(said["cards"]) == ["emergency-now"]

@@ -445,7 +445,7 @@ class Slow:
         with ThreadPoolExecutor(len(kids)) as calls:
             asked = [calls.submit(self.keys.find, kid, now) for kid in kids]
             try:
-                early = list(islice(as_completed(asked, timeout=10), len(kids) - WAITING))
+                early = list(islice(as_completed(asked, timeout=60), len(kids) - WAITING))
             finally:
                 self.over.set()
         return early, [one for one in asked if one not in early]
