@@ -10,6 +10,8 @@ from cds_service.advice import decide
 from cds_service.answers import Answer, Answers, Doubt
 from cds_service.responses import Reading
 
+_AGE = 18  # of the calm patient: an adult, of an age about which no rule asks
+
 
 def witness(screening: Screening, finding: Finding) -> Mapping[str, str] | None:
     """What one patient, calm but for this, answers so that the finding fires; None when nobody can."""
@@ -32,6 +34,19 @@ def changes_advice(screening: Screening, finding: Finding) -> bool:
     )
 
 
+def calm_answers(screening: Screening) -> Answers:
+    """What a calm patient answers: the least alarming of what is safe, the age of an adult; nothing to a follow-up."""
+    return Answers({link_id: calm_answer(question) for link_id, question in screening.questions.items()})
+
+
+def calm_answer(question: Question) -> Answer:
+    """The calm patient's answer to one question."""
+    if question.shown_for:
+        return Answer(asked=False)
+    number = question.calm_number(_AGE)
+    return Answer(frozenset({question.calm})) if question.options else Answer(span=(number, number))
+
+
 def report(screening: Screening) -> Iterator[str]:
     """What has been proved: for every row a patient for whom it fires, for every statement its place."""
     for finding in screening.findings:
@@ -46,21 +61,12 @@ def report(screening: Screening) -> Iterator[str]:
 
 def _patients(screening: Screening, finding: Finding) -> Iterator[tuple[dict[str, str], Answers]]:
     questions = screening.questions
-    calm = {link_id: _calm(question) for link_id, question in questions.items()}
+    calm = dict(calm_answers(screening).by_question)
     named = [atom.answer for atom in finding.when.atoms()] if finding.when else []
     named = list(dict.fromkeys(named)) or [name for name, question in questions.items() if question.item.in_scope]
     for said in product(*(_choices(screening, questions[name]) for name in named)):
         answers = calm | {name: answer for name, (_, answer) in zip(named, said, strict=True)}
         yield {name: code for name, (code, _) in zip(named, said, strict=True)}, Answers(answers)
-
-
-def _calm(question: Question) -> Answer:
-    if question.shown_for:
-        return Answer(asked=False)
-    if not question.options:
-        return Answer(span=(18, 18) if question.item.birth_date else (question.low, question.low))
-    safe = question.item.reassuring
-    return Answer(frozenset([code for code in question.item.ranked() if code in safe][:1]))
 
 
 def _choices(screening: Screening, question: Question) -> list[tuple[str, Answer]]:

@@ -31,6 +31,15 @@ class Question:
     high: int = 0
     shown_for: Mapping[str, frozenset[str]] = field(default_factory=dict)  # parent → its codes; empty: always shown
 
+    @property
+    def calm(self) -> str:
+        """The least alarming code of those of somebody who is well."""
+        return next(code for code in self.item.ranked() if code in self.item.reassuring)
+
+    def calm_number(self, age: int) -> int:
+        """What somebody of this age answers who is well: the age, or the least."""
+        return min(max(self.low, age), self.high) if self.item.birth_date else self.low
+
 
 @dataclass(frozen=True, eq=False)  # compiled once: each is itself only, so that what is made of it can be kept
 class Screening:

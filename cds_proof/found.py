@@ -6,6 +6,7 @@ from typing import Any
 
 import z3
 
+from cds_content.reach import calm_answer, calm_answers
 from cds_content.screening import Question, Screening
 from cds_proof.advised import advised
 from cds_proof.claims import Claim
@@ -92,23 +93,8 @@ def _wishes(one: Patient) -> Iterator[tuple[z3.BoolRef, int]]:
             yield z3.Not(reported), 1 if code in said.question.item.safe else 2
 
 
-def calm_answers(screening: Screening) -> Answers:
-    """What a calm patient answers: the first safe option by rank, the age of an adult; nothing to a follow-up."""
-    return Answers({link: _calm(question) for link, question in screening.questions.items()})
-
-
-def _calm(question: Question) -> Answer:
-    if question.shown_for:
-        return Answer(asked=False)
-    if not question.options:
-        age = min(max(question.low, 18), question.high)
-        return Answer(span=(age, age))
-    safe = question.item.reassuring
-    return Answer(frozenset([code for code in question.item.ranked() if code in safe][:1]))
-
-
 def _is_calm(said: Said) -> z3.BoolRef:
-    calm = _calm(said.question)
+    calm = calm_answer(said.question)
     if not calm.asked:
         return z3.Not(said.given)
     codes = [reported == (code in calm.codes) for code, reported in said.codes.items()]

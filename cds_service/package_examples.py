@@ -64,12 +64,11 @@ def _items(screening: Screening, parent: Json, change: Mapping[str, str]) -> Ite
 def _value(screening: Screening, question: Question, change: Mapping[str, str]) -> Json:
     """The answer to a question; empty where it is not asked, or the change is to leave it out."""
     said = change.get(question.link_id)
-    calm = question.item.reassuring
     if said == "missing" or (said is None and not _is_asked(screening, question, change)):
         return {}
     if not question.options:
-        return {"valueInteger": int(said) if said else min(max(question.low, _AGE), question.high)}
-    code = said or next((code for code in question.item.ranked() if code in calm), question.item.ranked()[0])
+        return {"valueInteger": int(said) if said else question.calm_number(_AGE)}
+    code = said or question.calm
     return {"valueCoding": {"system": question.system, "code": code, "display": question.options[code]["nl"]}}
 
 

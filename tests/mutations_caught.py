@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 
 from cds_content.loading import load
+from cds_content.reach import calm_answers
 from cds_content.screening import Screening
 from cds_proof.claims import CLAIMS
-from cds_proof.found import Found, calm_answers, find
+from cds_proof.found import Found, find
 from cds_proof.proof import Case as ProofCase
 from cds_proof.proof import failing
 from cds_service.advice import decide
