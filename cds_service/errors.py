@@ -90,3 +90,8 @@ class Unavailable(ServiceError):
 
 class SettingsError(Exception):
     """The service refuses to start with these settings; one line says why."""
+
+
+def warning(code: str, text: str) -> Json:
+    """An issue beside an answer, about what it leaves out. Source: HL7 FHIR R4, OperationOutcome."""
+    return {"severity": "warning", "code": code, "diagnostics": text}

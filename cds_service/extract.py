@@ -15,6 +15,7 @@ from cds_content.translations import in_language
 from cds_service.answers import Answer
 from cds_service.dates import instant
 from cds_service.details import Call
+from cds_service.errors import warning
 from cds_service.resources import ID, dicts
 from cds_service.responses import Reading, read_response
 
@@ -39,7 +40,7 @@ def extracted(
     resources = [*observations, *_suggested(cards, response, source)]
     issues = list(_left_out(screening, reading))
     if not resources:
-        return None, [*issues, _warning("not-found", "nothing to extract: no coded question has a usable answer")]
+        return None, [*issues, warning("not-found", "nothing to extract: no coded question has a usable answer")]
     urls = [f"urn:uuid:{call.new_uuid()}" for _ in resources]
     entries = [_entry(url, one) for url, one in zip(urls, resources, strict=True)]
     entries.append(_entry(f"urn:uuid:{call.new_uuid()}", _provenance(urls, source, call)))
@@ -122,11 +123,11 @@ def _is_damaged(answer: Answer) -> bool:
 def _left_out(screening: Screening, reading: Reading) -> Iterator[Json]:
     for link_id in screening.questions:
         if _is_damaged(reading.answers[link_id]):
-            yield _warning("value", f"{link_id}: cannot be read or contradicts other answers; it gives no Observation")
+            yield warning("value", f"{link_id}: cannot be read or contradicts other answers; it gives no Observation")
     if reading.answers.stray:
-        yield _warning("not-found", "item: the response holds answers that the form does not ask; they give nothing")
+        yield warning("not-found", "item: the response holds answers that the form does not ask; they give nothing")
     if not reading.earliest:
-        yield _warning("value", "authored: is no moment in the past; the Observations have no time")
+        yield warning("value", "authored: is no moment in the past; the Observations have no time")
 
 
 def _suggested(cards: Sequence[Json], response: Json, source: Json) -> list[Json]:
@@ -152,7 +153,3 @@ def _provenance(urls: Sequence[str], source: Json, call: Call) -> Json:
 
 def _entry(url: str, resource: Json) -> Json:
     return {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
-
-
-def _warning(code: str, text: str) -> Json:
-    return {"severity": "warning", "code": code, "diagnostics": text}

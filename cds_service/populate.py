@@ -14,7 +14,7 @@ from cds_content.shapes import Json
 from cds_content.translations import in_language
 from cds_service.answers import Answer, Answers, with_birth_date
 from cds_service.dates import instant
-from cds_service.errors import BadRequest
+from cds_service.errors import BadRequest, warning
 from cds_service.parameters import Given, one_of, refused
 from cds_service.resources import ID, dicts, is_of, is_resource, names, parts
 
@@ -96,9 +96,7 @@ def _sent(screening: Screening, given: Given) -> tuple[list[Json], list[Json]]:
     declared, found, issues = _declared(screening), list[Any](), list[Json]()
     for name, contents in _context(given).items():
         if name not in declared:
-            issues.append(
-                _warning("not-supported", "context: its name is no launchContext of the form; it is not used")
-            )
+            issues.append(warning("not-supported", "context: its name is no launchContext of the form; it is not used"))
             continue
         for one in contents:
             if is_resource(one) and one["resourceType"] not in declared[name]:
@@ -108,7 +106,7 @@ def _sent(screening: Screening, given: Given) -> tuple[list[Json], list[Json]]:
     if not all(isinstance(one, dict) and (is_resource(one) or "reference" in one) for one in found):
         raise BadRequest("context, data: hold what is neither a resource nor a reference; write these")
     if "dataEndpoint" in given:
-        issues.append(_warning("not-supported", "dataEndpoint: data are not fetched; send them along as data"))
+        issues.append(warning("not-supported", "dataEndpoint: data are not fetched; send them along as data"))
     return found, issues
 
 
@@ -150,7 +148,7 @@ def _ages(screening: Screening, records: Sequence[Json], now: datetime) -> tuple
     if records and not usable:
         why = "the patient's record holds an element that changes its meaning, so it is not used"
     open_ = [one.link_id for one in asked if one.link_id not in known]
-    return known, [_warning("incomplete", f"{link_id}: is not filled in: {why}") for link_id in open_]
+    return known, [warning("incomplete", f"{link_id}: is not filled in: {why}") for link_id in open_]
 
 
 def _is_modified(patient: Json) -> bool:
@@ -179,7 +177,3 @@ def _items(parent: Json, ages: Mapping[str, int]) -> Iterator[Json]:
         within = list(_items(item, ages)) if item["type"] == "group" else []
         answer = [{"valueInteger": ages[item["linkId"]]}] if item["linkId"] in ages else []
         yield begun | ({"item": within} if within else {}) | ({"answer": answer} if answer else {})
-
-
-def _warning(code: str, text: str) -> Json:
-    return {"severity": "warning", "code": code, "diagnostics": text}
