@@ -24,6 +24,7 @@ ORDER = [
     "cds_service.looked",
     "cds_service.migrations.versions.r0004_access_tokens",
     "cds_service.migrations.versions.r0005_visits",
+    "cds_service.migrations.versions.r0006_64_bit_numbers",
     "cds_service.scopes",
     "cds_service.web.headers",
     "cds_service.migrations.env",

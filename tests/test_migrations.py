@@ -12,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, create_engine, inspect, select, text
 
 from cds_service import migrations
 from cds_service.errors import Unavailable
@@ -36,7 +36,7 @@ from tests.store_samples import ACT, CARD, ENTRY, NOW, ROW, SERVICE, SUGGESTION,
 
 pytestmark = pytest.mark.timeless  # nothing in it is dated
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 OF_FIRST: dict[str, Any] = {
     "at": AT,
@@ -202,6 +202,35 @@ def test_a_number_is_not_given_again_when_its_row_is_gone(database_url: str, sto
 
     with opened(database_url) as again:
         assert record(again, ACT, ROW, [card()]) > first
+
+
+LAST_OF_32_BITS = 2**31 - 1
+
+
+def test_numbers_go_on_where_those_of_32_bits_end(empty_url: str) -> None:
+    """Also in tables of an earlier version; the cards name their decision by its number."""
+    with earlier(empty_url, MetaData(), {}) as engine:
+        migrate(engine, "0005")
+    with opened(empty_url) as store:
+        for table in (decisions, feedback, audit_events):
+            given_until(store, table.name, LAST_OF_32_BITS)
+        record(store, ACT, ROW, [card()])
+        record_feedback(store, ACT, [ENTRY])
+        (decision,), (shown,), (told,) = (kept(store, table) for table in (decisions, cards, feedback))
+        assert decision["id"] == shown["decision"] == told["id"] == LAST_OF_32_BITS + 1
+        assert [event["id"] for event in kept(store, audit_events)] == [LAST_OF_32_BITS + 1, LAST_OF_32_BITS + 2]
+
+
+def given_until(store: Engine, table: str, number: int) -> None:
+    """As if so many rows had been there."""
+    with store.begin() as connection:
+        if store.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval(:name, :number)"), {"name": f"{table}_id_seq", "number": number})
+        else:
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table})
+            connection.execute(
+                text("INSERT INTO sqlite_sequence VALUES (:name, :number)"), {"name": table, "number": number}
+            )
 
 
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_was(database_url: str, store: Engine) -> None:

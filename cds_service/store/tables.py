@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -64,11 +65,12 @@ def _words(*names: str) -> list[Column[Any]]:
     return [Column(name, Words, nullable=False) for name in names]
 
 
+Number = BigInteger().with_variant(Integer, "sqlite")  # 64 bits in both; SQLite counts by itself only an INTEGER
 metadata = MetaData()
 decisions = Table(
     "decisions",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("at", Moment, nullable=False, index=True),
     *_words("client", "patient", "service", "hook_instance", "questionnaire", "content_hash", "disposition"),
     *(Column(name, JSON, nullable=False) for name in ("rows", "unknown")),
@@ -86,7 +88,7 @@ cards = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", Integer, primary_key=True),  # the order in which feedback came, whatever its timestamps say
+    Column("id", Number, primary_key=True),  # the order in which feedback came, whatever its timestamps say
     Column("card", ForeignKey("cards.uuid"), nullable=False, index=True),
     Column("received_at", Moment, nullable=False, index=True),
     *_words("outcome"),
@@ -143,7 +145,7 @@ responses = Table(  # one row for each version of a QuestionnaireResponse
 audit_events = Table(
     "audit_events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("at", Moment, nullable=False, index=True),
     *_words("client", "agent", "patient", "instance", "action", "what", "outcome"),
     Index("ix_audit_events_client", "client", "at"),
