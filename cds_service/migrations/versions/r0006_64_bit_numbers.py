@@ -5,10 +5,17 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
+_POSTGRESQL = (
+    "ALTER TABLE decisions ALTER COLUMN id TYPE bigint",
+    "ALTER SEQUENCE decisions_id_seq AS bigint",
+    "ALTER TABLE cards ALTER COLUMN decision TYPE bigint",
+    "ALTER TABLE feedback ALTER COLUMN id TYPE bigint",
+    "ALTER SEQUENCE feedback_id_seq AS bigint",
+    "ALTER TABLE audit_events ALTER COLUMN id TYPE bigint",
+    "ALTER SEQUENCE audit_events_id_seq AS bigint",
+)
+
 
 def upgrade() -> None:
-    if op.get_context().dialect.name == "postgresql":
-        for table in ("decisions", "feedback", "audit_events"):
-            op.execute(f"ALTER TABLE {table} ALTER COLUMN id TYPE bigint")
-            op.execute(f"ALTER SEQUENCE {table}_id_seq AS bigint")
-        op.execute("ALTER TABLE cards ALTER COLUMN decision TYPE bigint")
+    for step in _POSTGRESQL if op.get_context().dialect.name == "postgresql" else ():
+        op.execute(step)
