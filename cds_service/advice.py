@@ -69,6 +69,7 @@ def decide(screening: Screening, readings: Readings, doubts: Sequence[str] = ())
     standing = [reading for reading in by_age if reading.hidden or not older(reading, newest)]
     current = [reading for reading in standing if not reading.doubts and not older(reading, newest)]
     unknown = list(dict.fromkeys([*(Unknown(doubt) for doubt in doubts), *_unknown(screening, standing, current)]))
+    unknown += [gap for gap in dict.fromkeys(_called_for(screening, by_age)) if gap not in unknown]
     alarms = [one for reading in by_age if reading.alarms for one in _true(screening, reading, "doctor")]
     course = [one for reading in current for one in _true(screening, reading, "conservative")]
     fired = list({one.finding.row: one for one in reversed(alarms + course)}.values())  # each once, from the newest
@@ -120,6 +121,16 @@ def _unknown(screening: Screening, standing: Readings, current: Readings) -> Ite
         for link_id in screening.safety if reading.alarms else ():
             doubt = reading.answers[link_id].doubt
             if doubt and doubt not in gaps:
+                yield Unknown(doubt, link_id)
+
+
+def _called_for(screening: Screening, readings: Readings) -> Iterator[Unknown]:
+    """The follow-ups that are not known although what they ask about was reported, in any response that counts."""
+    for reading in readings:
+        for link_id in screening.safety if reading.alarms else ():
+            parents = screening.questions[link_id].shown_for.items()
+            doubt = reading.answers[link_id].doubt
+            if doubt and any(reading.answers[name].codes & codes for name, codes in parents):
                 yield Unknown(doubt, link_id)
 
 

@@ -10,6 +10,7 @@ from cds_content.shapes import Json
 from cds_service.hooks import Context
 from cds_service.resources import ID, coded, held, system_of
 
+_REFERENCE = re.compile(rf"[A-Z][A-Za-z]*/{ID}|urn:uuid:[0-9a-f-]{{36}}", re.ASCII)
 _VOID = ("revoked", "cancelled", "noshow", "entered-in-error")  # statuses of what will not take place
 
 
@@ -24,9 +25,8 @@ class Order:
     @property
     def name(self) -> str:
         """What a card calls it: nothing that was typed into it."""
-        own = self.resource.get("id")
-        readable = isinstance(own, str) and re.fullmatch(ID, own)
-        return f"{self.display} ({self.resource['resourceType']}{f'/{own}' if readable else ''})"
+        own = f"/{self.resource['id']}" if _has_id(self.resource) else ""
+        return f"{self.display} ({self.resource['resourceType']}{own})"
 
 
 def judged(
@@ -55,10 +55,20 @@ def current(context: Context) -> list[Json]:
 
 
 def _selected(orders: list[tuple[str, Json]], chosen: set[str]) -> list[tuple[str, Json]]:
-    """The orders chosen; and those that nobody can tell, where a choice is none of the others."""
+    """The orders chosen; where a choice is none of them, also those that it may mean, for one of both is damaged."""
     names = [{_local(url), str(one.get("id")), f"{one['resourceType']}/{one.get('id')}"} for url, one in orders]
     lost = chosen - set().union(*names)
-    return [order for order, own in zip(orders, names, strict=True) if own & chosen or (lost and "id" not in order[1])]
+    damaged = any(not _REFERENCE.fullmatch(one) for one in lost)
+    return [
+        order
+        for order, own in zip(orders, names, strict=True)
+        if own & chosen or damaged or (lost and not _has_id(order[1]))
+    ]
+
+
+def _has_id(resource: Json) -> bool:
+    own = resource.get("id")
+    return isinstance(own, str) and re.fullmatch(ID, own) is not None
 
 
 def _local(reference: str) -> str:

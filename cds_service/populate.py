@@ -116,7 +116,8 @@ def _context(given: Given) -> dict[str, list[Any]]:
     for context in given.get("context", []):
         said = context.get("name", []) if isinstance(context, dict) else []
         contents = context.get("content", []) if isinstance(context, dict) else []
-        if not isinstance(said, list) or len(said) != 1 or not isinstance(said[0], str) or not contents:
+        named = isinstance(said, list) and len(said) == 1 and isinstance(said[0], str)
+        if not named or not isinstance(contents, list) or not contents:
             raise BadRequest("context: write the part name once, and a part content for each resource or reference")
         if said[0] in found:
             raise BadRequest("context: a name is used twice; write one context for each name")

@@ -14,6 +14,7 @@ from cds_content.shapes import Json
 from cds_service.errors import BadRequest, DataMissing, OtherPatient
 from cds_service.hooks import HookRequest
 from cds_service.resources import (
+    MODIFIERS,
     OUTCOME,
     coded,
     contained,
@@ -124,9 +125,10 @@ def _not_known_to(record: Sequence[Reading], submitted: Sequence[Reading]) -> li
 
 
 def _birth_date(patients: Sequence[Json]) -> Any:
-    """What the Patient says of it; several that differ are a value that nobody can read."""
+    """What the Patient says of it; several that differ, or one that is modified, are a value that nobody can read."""
     stated = {repr(one.get("birthDate")): one.get("birthDate") for one in patients}
-    return next(iter(stated.values())) if len(stated) == 1 else list(stated) or None
+    modified = any(one.keys() & MODIFIERS for one in patients)
+    return next(iter(stated.values())) if len(stated) == 1 and not modified else list(stated) or None
 
 
 def _reading(screening: Screening, request: HookRequest, response: Json, birth_date: Any, now: datetime) -> Reading:
@@ -148,12 +150,18 @@ def _in_hand(screening: Screening, request: HookRequest) -> list[Json]:
 def _of_type(sent: Json, key: str, kind: str) -> list[Json]:
     """The resources of one type under our key: alone, in a Bundle or in an array. BadRequest for anything else."""
     found_there = list(parts(sent.get(key)))
-    if not all(is_resource(part) for part in found_there):
+    if not all(is_resource(part) and not _is_misspelt(part, kind) for part in found_there):
         raise BadRequest(f"prefetch.{key}: is no FHIR resource; write a Bundle, a resource, an array or null")
     found = [part for part in found_there if part["resourceType"] == kind]
     if not found and any(part["resourceType"] not in ("Bundle", OUTCOME) for part in found_there):
         raise BadRequest(f"prefetch.{key}: holds other resources only; write {kind}, a Bundle of it, or null")
     return found
+
+
+def _is_misspelt(resource: Json, kind: str) -> bool:
+    """Whether the type is ours but for its case: what nobody reads may hold an alarm."""
+    own: str = resource["resourceType"]
+    return own != kind and own.lower() == kind.lower()
 
 
 def names_complaint(screening: Screening, resource: Json) -> bool:

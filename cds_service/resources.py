@@ -11,6 +11,12 @@ _OIDS = {
     "urn:oid:2.16.840.1.113883.6.1": "http://loinc.org",
     "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
 }
+_TYPE = re.compile(r"[A-Z][A-Za-z]*", re.ASCII)
+MODIFIERS = {"implicitRules", "modifierExtension"}
+_MILD = ("warning", "information")
+# Of http://hl7.org/fhir/issue-type: a parameter was not used, or there is something to know. Others tell of what is not
+# in the answer: incomplete, suppressed, timeout, throttled, transient, too-costly, security and those below it.
+_HARMLESS = ("informational", "success", "not-supported", "invalid", "value", "code-invalid", "not-found", "deleted")
 ID = r"[A-Za-z0-9.-]{1,64}"  # the pattern of the id of a resource
 _LOCAL = re.compile(rf"({ID})(?:/_history/{ID})?")
 
@@ -28,7 +34,8 @@ def parts(value: Any) -> Iterator[Any]:
 
 
 def is_resource(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("resourceType"), str) and part["resourceType"][:1].isupper()
+    kind = part.get("resourceType") if isinstance(part, dict) else None
+    return isinstance(kind, str) and _TYPE.fullmatch(kind) is not None
 
 
 def held(bundle: Any) -> list[tuple[str, Json]]:
@@ -66,19 +73,35 @@ def is_partial(value: Any) -> bool:
 
 def _is_page(bundle: Json) -> bool:
     """Whether a Bundle says that there is more: a next page, a higher total, an empty entry, an error."""
-    entries, links = bundle.get("entry", []), bundle.get("link", [])
+    entries = bundle.get("entry", [])
     resources = [entry["resource"] for entry in entries if "resource" in entry]
     matches = [one for one in resources if one["resourceType"] == "QuestionnaireResponse"]
     total = bundle.get("total", len(matches))
-    relations = [str(link.get("relation")).lower() for link in dicts(links)]
     errors = [one for one in resources if one["resourceType"] == OUTCOME and _is_error(one)]
-    unclear = not isinstance(links, list) or type(total) is not int or len(resources) < len(entries)
-    return unclear or "next" in relations or total > len(matches) or bool(errors)
+    unclear = type(total) is not int or total < 0 or len(resources) < len(entries) or _is_odd(bundle)
+    return unclear or total > len(matches) or bool(errors) or _goes_on(bundle.get("link", []))
+
+
+def _goes_on(links: Any) -> bool:
+    """Whether there is a next page, or nobody can tell."""
+    relations = [one.get("relation") if isinstance(one, dict) else None for one in _listed(links)]
+    said = [relation.strip().lower() for relation in relations if isinstance(relation, str)]
+    return not isinstance(links, list) or len(said) < len(relations) or "next" in said
+
+
+def _is_odd(bundle: Json) -> bool:
+    """Whether the Bundle or an entry has members that may change what all others mean, or an entry is a failure."""
+    answers = [entry["response"] for entry in bundle.get("entry", []) if "response" in entry]
+    failed = [one for one in answers if not isinstance(one, dict) or not str(one.get("status", "200")).startswith("2")]
+    return bool(failed) or any(part.keys() & MODIFIERS for part in (bundle, *bundle.get("entry", [])))
 
 
 def _is_error(outcome: Json) -> bool:
-    severities = [issue.get("severity") for issue in dicts(outcome.get("issue"))]
-    return not severities or any(severity not in ("warning", "information") for severity in severities)
+    """Whether something was withheld or failed: a warning that says only how the search was read is none."""
+    issues = outcome.get("issue")
+    if not isinstance(issues, list) or not issues or len(dicts(issues)) < len(issues):
+        return True
+    return any(one.get("severity") not in _MILD or one.get("code") not in _HARMLESS for one in dicts(issues))
 
 
 def contained(resource: Json) -> list[Json]:
@@ -136,9 +159,10 @@ def coded(concepts: Any) -> set[tuple[str, str]]:
 
 
 def system_of(named: Any) -> str:
-    """A code system as HL7 writes its URL: others use its OID, https, or a slash at the end."""
-    said = str(named).rstrip("/").replace("https://", "http://", 1)
-    return _OIDS.get(said, said)
+    """A code system as HL7 writes its URL: others use its OID, https, capitals, a slash at the end, or its version."""
+    said = str(named).strip().split("|")[0].rstrip("/")
+    host = re.sub(r"^https?://(www\.)?([^/]+)", lambda found: f"http://{found[2].lower()}", said, flags=re.IGNORECASE)
+    return _OIDS.get(said, "http://snomed.info/sct" if host.startswith("http://snomed.info/sct/") else host)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from cds_content.screening import Screening
 from cds_service.answers import Answers, read_answers, with_birth_date
@@ -80,8 +81,8 @@ def read_response(
 
 
 def _unreadable(screening: Screening, answers: Answers) -> bool:
-    """Whether a safety answer was given that cannot be read."""
-    return any(answers[name].doubt == "unreadable" for name in screening.safety)
+    """Whether a safety answer was given that cannot be read, or was given twice: one of both may not have been read."""
+    return any(answers[name].doubt in ("unreadable", "contradictory") for name in screening.safety)
 
 
 def _unread(screening: Screening, response: Mapping[str, Any]) -> str:
@@ -100,9 +101,10 @@ def _canonical(response: Mapping[str, Any]) -> str | None:
 
 
 def _spelling(canonical: str) -> str:
-    """A canonical without what a slip may change: version, fragment, query, scheme, case, blanks, last slash."""
-    bare = re.split(r"[|#?%]", canonical.lower())[0]
-    return re.sub(r"^https?:/+", "", re.sub(r"[^a-z0-9/.:-]", "", bare)).strip("/")
+    """A canonical without what a slip may change: version, fragment, query, scheme, port, case, blanks, slashes."""
+    bare = re.split(r"[|#?;\s]|/_history", unquote(canonical.strip()).lower())[0].replace("_", "-")
+    plain = re.sub(r"^https?:/+([^/:]*)(:\d+)?", r"\1", re.sub(r"[^a-z0-9/.:-]", "", bare))
+    return re.sub(r"/+", "/", re.sub(r"(/\d[\d.]*|\.json|\.xml)$", "", plain)).strip("/")
 
 
 _DATE_TIME = re.compile(

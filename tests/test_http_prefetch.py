@@ -16,11 +16,13 @@ NEXT_PAGE = {"link": [{"relation": "next", "url": "https://ehr.example/fhir?page
 OTHER_FORM = response(CALM, questionnaire="https://other.example/Questionnaire/phq-9")
 
 
-def outcome(*severities: str) -> dict[str, Any]:
-    return {
-        "resourceType": "OperationOutcome",
-        "issue": [{"severity": severity, "code": "exception"} for severity in severities],
-    }
+def outcome(*severities: str, code: str = "exception") -> dict[str, Any]:
+    return {"resourceType": "OperationOutcome", "issue": [{"severity": one, "code": code} for one in severities]}
+
+
+def page(*resources: Any, **members: Any) -> dict[str, Any]:
+    """What a search found, with these members beside the entries."""
+    return bundle(*resources) | members
 
 
 def _prefetch(**values: Any) -> dict[str, Any]:
@@ -85,6 +87,60 @@ def test_responses_that_could_not_be_had_are_asked_for(client: FlaskClient, valu
     assert "responses" in refusal_of(send(client, _prefetch(responses=value)), 412)
 
 
+WITHHELD = ("incomplete", "timeout", "throttled", "suppressed", "transient", "too-costly", "security", "forbidden")
+NOT_ALL: dict[str, dict[str, Any]] = {  # what was found is calm, but there may be more
+    **{f"a warning: {code}": page(response(CALM), outcome("warning", code=code)) for code in WITHHELD},
+    "told by the way: suppressed": page(response(CALM), outcome("information", code="suppressed")),
+    "issues of which one is no object": page(
+        response(CALM), {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "invalid"}, "x"]}
+    ),
+    "issues that are none": page(response(CALM), {"resourceType": "OperationOutcome", "issue": {}}),
+    "a link whose relation is an array": page(response(CALM), link=[{"relation": ["next"]}]),
+    "a link whose relation has a blank": page(response(CALM), link=[{"relation": "next "}]),
+    "a link without a relation": page(response(CALM), link=[{"url": "https://ehr.example/fhir?page=2"}]),
+    "a link that is a text": page(response(CALM), link=["https://ehr.example/fhir?page=2"]),
+    "a link that is none": page(response(CALM), link=[None]),
+    "links that are an object": page(response(CALM), link={"relation": "self"}),
+    "fewer than none": page(response(CALM), total=-1),
+    "a Bundle under rules of somebody": page(response(CALM), implicitRules="https://ehr.example/rules"),
+    "a Bundle that is modified": page(response(CALM), modifierExtension=[{"url": "https://ehr.example/x"}]),
+    "an entry that is modified": page(
+        entry=[{"resource": response(CALM), "modifierExtension": [{"url": "https://ehr.example/x"}]}]
+    ),
+    "an entry that failed": page(entry=[{"resource": response(CALM), "response": {"status": "500 Error"}}]),
+    "an entry whose status is no object": page(entry=[{"resource": response(CALM), "response": "500"}]),
+}
+
+
+@pytest.mark.parametrize("value", NOT_ALL.values(), ids=NOT_ALL)
+def test_a_calm_response_among_what_may_not_be_all_does_not_reassure(client: FlaskClient, value: Any) -> None:
+    assert topics(cards_of(send(client, _prefetch(responses=value)))) == ["incomplete"]
+
+
+ALL_OF_IT: dict[str, dict[str, Any]] = {
+    "links to itself and to the last page": page(response(CALM), link=[{"relation": "self"}, {"relation": "last"}]),
+    "an entry that was found": page(entry=[{"resource": response(CALM), "response": {"status": "200 OK"}}]),
+    "a warning of a parameter": page(response(CALM), outcome("warning", code="not-supported")),
+}
+
+
+@pytest.mark.parametrize("value", ALL_OF_IT.values(), ids=ALL_OF_IT)
+def test_a_calm_response_that_is_all_there_is_leads_to_self_care(client: FlaskClient, value: Any) -> None:
+    assert topics(cards_of(send(client, _prefetch(responses=value)))) == ["self-care"]
+
+
+@pytest.mark.parametrize("member", ["modifierExtension", "implicitRules"])
+def test_of_a_patient_who_is_modified_no_age_is_known(client: FlaskClient, member: str) -> None:
+    modified = patient() | {member: "https://ehr.example/rules"}
+    assert topics(cards_of(send(client, _prefetch(patient=modified)))) == ["incomplete"]
+
+
+@pytest.mark.parametrize("kind", ["Questionnaireresponse", "QUESTIONNAIRERESPONSE", "QuestionnaireResponse "])
+def test_a_response_whose_type_is_misspelt_is_not_passed_over(client: FlaskClient, kind: str) -> None:
+    misspelt = response(CALM | {"rf-saddle": "new"}) | {"resourceType": kind}
+    assert "responses" in refusal_of(send(client, _prefetch(responses=bundle(response(CALM), misspelt))), 400)
+
+
 NO_RESPONSES: dict[str, dict[str, Any]] = {
     "prefetch is null": {"prefetch": None},
     "prefetch is empty": {"prefetch": {}},
@@ -126,7 +182,8 @@ NOTHING_THERE: dict[str, Any] = {
     "an empty array": [],
     "an array of an empty Bundle": [bundle()],
     "a Bundle of another form": bundle(OTHER_FORM),
-    "a Bundle that only informs": bundle(outcome("information")),
+    "a Bundle that only informs": bundle(outcome("information", code="informational")),
+    "a Bundle that says what parameter was not used": bundle(outcome("warning", code="not-supported")),
 }
 
 

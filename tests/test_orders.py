@@ -282,6 +282,53 @@ def test_only_selected_orders_are_judged(selections: list[str], client: FlaskCli
     assert topics(cards_of(post(client, call("order-select", context, response(ALARM))))) == ["imaging"]
 
 
+SYSTEMS = {
+    "in capitals": "HTTP://LOINC.ORG",
+    "with www": "http://www.loinc.org",
+    "with https and a slash": "https://loinc.org/",
+    "with its version": "http://loinc.org|2.78",
+    "with blanks": " http://loinc.org ",
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_code_system_is_known_however_it_is_written(system: str, client: FlaskClient) -> None:
+    assert topics(signed(client, response(ALARM), orders=(order(system, "24968-0"),))) == ["imaging"]
+
+
+def test_an_edition_of_snomed_ct_is_snomed_ct(client: FlaskClient) -> None:
+    edition = "http://snomed.info/sct/11000146104/version/20260331"
+    coding = {"system": edition, "code": PHYSIO["code"]["coding"][0]["code"]}
+
+    assert topics(signed(client, response(ALARM), orders=(PHYSIO | {"code": {"coding": [coding]}},))) != []
+
+
+MAY_MEAN_IT: dict[str, tuple[Any, str]] = {  # the id of the order, and the selection
+    "an id that is null": (None, "ServiceRequest/mri"),
+    "an empty id": ("", "ServiceRequest/mri"),
+    "an id that is a number": (5, "ServiceRequest/mri"),
+    "an id that is an array": (["mri"], "ServiceRequest/mri"),
+    "an id with a blank": ("mri ", "ServiceRequest/mri"),
+    "a slash behind the selection": ("mri", "ServiceRequest/mri/"),
+    "a selection in small letters": ("mri", "servicerequest/mri"),
+    "a selection with a hash": ("mri", "#mri"),
+    "a selection with a query": ("mri", "ServiceRequest/mri?x=1"),
+}
+
+
+@pytest.mark.parametrize(("own", "selected"), MAY_MEAN_IT.values(), ids=MAY_MEAN_IT)
+def test_an_order_that_a_damaged_selection_may_mean_is_judged(own: Any, selected: str, client: FlaskClient) -> None:
+    context = {"draftOrders": bundle(MRI | {"id": own}), "selections": [selected]}
+
+    assert topics(cards_of(post(client, call("order-select", context, response(ALARM))))) == ["imaging"]
+
+
+def test_a_selection_of_an_order_that_was_not_sent_selects_no_other(client: FlaskClient) -> None:
+    context = {"draftOrders": bundle(MRI), "selections": ["ServiceRequest/another"]}
+
+    assert cards_of(post(client, call("order-select", context, response(ALARM)))) == []
+
+
 def test_an_order_without_an_id_is_selected_by_its_full_url(client: FlaskClient) -> None:
     nameless = {name: value for name, value in MRI.items() if name != "id"}
     orders = {"resourceType": "Bundle", "entry": [{"fullUrl": "urn:uuid:1", "resource": nameless}]}

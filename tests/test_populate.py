@@ -254,6 +254,7 @@ def test_the_subject_may_be_on_a_server_that_is_named(client: FlaskClient) -> No
 
 
 OTHER = "https://elsewhere.example/Questionnaire/other"
+ODD = {"name": ["patient"], "content": 5}
 NAMELESS = {"name": "context", "part": [{"name": "content", "resource": patient()}]}
 
 
@@ -279,6 +280,7 @@ REFUSED: list[tuple[str, int, str, list[Any]]] = [
     ("a subject that is a text", 422, "names no patient", [ASKED, named("subject", valueString="Patient/p1")]),
     ("two subjects", 400, "subject", [ASKED, SUBJECT, SUBJECT]),
     ("a context used twice (sdc-pop1)", 400, "used twice", [ASKED, SUBJECT, *[context(patient(40))] * 2]),
+    ("a context whose content is no list", 400, "context", [ASKED, SUBJECT, named("context", valueReference=ODD)]),
     ("a context without content", 400, "context", [ASKED, SUBJECT, context()]),
     ("a context without a name", 400, "context", [ASKED, SUBJECT, NAMELESS]),
     ("a context of another type", 422, "write Patient", [ASKED, SUBJECT, context(response(CALM))]),

@@ -120,6 +120,10 @@ def old(**members: Any) -> dict[str, Any]:
     return {"id": "response-2", "authored": timedelta(days=3), **members}
 
 
+TWO_ANSWERS = {"rf-other": ["none", "Chest-abdomen"]}
+NUMB = {"rf-leg": "numbness", "rf-leg-sides": "unknown", "rf-leg-progress": "unknown"}
+ADVICE_AND_INCOMPLETE = ["doctor-advice", "incomplete"]
+
 # Each row: why, the responses, the cards.
 SEVERAL: list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]], list[str]]] = [
     ("the newest complete one counts for 'no'", [(CALM, {}), (CALM | {"rf-cancer": "unknown"}, old())], ["self-care"]),
@@ -156,6 +160,17 @@ SEVERAL: list[tuple[str, list[tuple[dict[str, Any], dict[str, Any]]], list[str]]
         INCOMPLETE,
     ),
     ("so may one with a part that is not in the form", [(CALM, {}), (CALM | {"rf-sadle": "new"}, old())], INCOMPLETE),
+    ("so may one with an answer beside one that cannot be read", [(CALM, {}), (CALM | TWO_ANSWERS, old())], INCOMPLETE),
+    (
+        "what was reported before and not followed up is a gap",
+        [(CALM, {}), (CALM | NUMB, old())],
+        ADVICE_AND_INCOMPLETE,
+    ),
+    (
+        "so is what an unfinished one reports and does not follow up",
+        [(CALM, old()), ({"rf-leg": "numbness"}, {"status": "in-progress"})],
+        ADVICE_AND_INCOMPLETE,
+    ),
     ("an older one with a gap holds none", [(CALM, {}), (CALM | {"rf-saddle": "unknown"}, old())], ["self-care"]),
     ("a newer one without subject stands in the way", [(CALM, old()), (CALM, {"subject": None})], INCOMPLETE),
     (

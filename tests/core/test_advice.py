@@ -326,6 +326,47 @@ def test_the_gaps_of_an_unfinished_response_do_not_count_beside_a_complete_one(g
     assert {Unknown("unfinished"), Unknown("missing", "rf-cancer")} <= set(alone.unknown)
 
 
+SIDES, PROGRESS = Unknown("missing", "rf-leg-sides"), Unknown("not-known", "rf-leg-progress")
+NUMB: dict[str, Answer] = {"rf-leg": said("numbness"), "rf-leg-sides": MISSING}
+NUMB |= {"rf-leg-progress": said("unknown", doubt="not-known")}
+
+
+def test_what_an_unfinished_response_reports_and_does_not_follow_up_is_a_gap() -> None:
+    unfinished = reading(NUMB | {"rf-cancer": MISSING}, day(21), status="in-progress", doubts=("unfinished",))
+    advice = advise(reading(), unfinished)
+
+    assert advice.rows == ("R21", "R00"), "whether both legs are numb, or quickly more (R04), is not known"
+    assert set(advice.unknown) == {SIDES, PROGRESS}
+
+
+def test_what_an_older_response_reports_and_does_not_follow_up_is_a_gap() -> None:
+    advice = advise(reading(), reading(NUMB, day(19)))
+
+    assert (advice.rows, set(advice.unknown)) == (("R21", "R00"), {SIDES, PROGRESS})
+
+
+def test_a_gap_is_named_once() -> None:
+    assert advise(reading(NUMB), reading(NUMB, day(19))).unknown.count(SIDES) == 1
+
+
+def test_what_was_followed_up_is_no_gap() -> None:
+    known = NUMB | {"rf-leg-sides": said("one"), "rf-leg-progress": said("no")}
+
+    assert advise(reading(), reading(known, day(19))).rows == ("R21",)
+
+
+def test_a_follow_up_of_what_was_not_reported_is_no_gap() -> None:
+    odd = {"rf-leg": said("none"), "rf-leg-sides": MISSING}
+
+    assert advise(reading(), reading(odd, day(19))).rows == ("R40",)
+
+
+def test_a_follow_up_of_what_no_longer_counts_is_no_gap() -> None:
+    history = reading(NUMB, day(1), alarms=False, doubts=("history",))
+
+    assert advise(reading(), history).rows == ("R40",)
+
+
 def test_what_is_in_doubt_in_an_unfinished_response_counts_beside_a_complete_one() -> None:
     answers = {"rf-cancer": Answer(doubt="unreadable"), "rf-saddle": said("unknown", doubt="not-known")}
     unfinished = reading(answers, day(21), status="in-progress", doubts=("unfinished", "unknown-question"))
