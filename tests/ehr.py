@@ -29,7 +29,7 @@ from tests.wire import send
 ROOT = Path(__file__).parent.parent
 Name = TypeVar("Name")
 BUDGET = 0.35  # seconds, for all that is fetched for one answer
-PATIENCE = 5.0  # seconds instead of that, in tests where something good must come
+PATIENCE = 10.0  # seconds instead of that, in tests where something good must come
 CALLS = 12  # that the service lets wait for FHIR servers at the same time
 AUTHORIZATION = {
     "access_token": TOKEN,

@@ -178,7 +178,7 @@ def test_reasons_that_contradict_each_other_are_no_clear_other_reason(screening:
 
 def test_a_long_selection_is_read_in_one_pass(client: FlaskClient) -> None:
     """A pattern that backtracks needed minutes for this; the test would not end."""
-    assert judged(client, {"draftOrders": bundle(MRI), "selections": ["a" * 400_000]}, "order-select") == []
+    assert judged(client, {"draftOrders": bundle(MRI), "selections": ["a" * 400_000]}, "order-select") == ["imaging"]
 
 
 # Each row: why the order is left alone, what it holds.
