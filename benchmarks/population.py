@@ -18,8 +18,7 @@ import msgspec
 
 from benchmarks.goals import Goal
 from benchmarks.population_responses import write_responses
-from cds_service.assembly import load_content
-from cds_service.config import read_settings
+from cds_service.config import load_content, read_settings
 
 WORKERS = 2
 COMMAND = [sys.executable, "-c", "from cds_service.cli_screen import screen; screen()"]

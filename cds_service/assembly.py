@@ -8,12 +8,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from cds_content.files import unknown
-from cds_content.loading import load
 from cds_content.screening import Screening
 from cds_service import selftest
 from cds_service.auth import authenticator
 from cds_service.clients import Client, read_clients
-from cds_service.config import Settings
+from cds_service.config import Settings, load_content
 from cds_service.errors import SettingsError
 from cds_service.keys import Known
 from cds_service.limits import limiter
@@ -23,12 +22,6 @@ from cds_service.store import open_store
 from cds_service.store.watched import passing_store
 from cds_service.unsafe import refuse, unsafe, unsigned
 from cds_service.web import Deployment
-
-
-def load_content(settings: Settings) -> tuple[Screening, ...]:
-    """The content at CDS_CONTENT, compiled. Raises ContentError with every mistake in it."""
-    days = {"fresh_days": settings.fresh_days, "alarm_days": settings.alarm_days}
-    return load(settings.content, base=settings.canonical_base, **days)
 
 
 def agreed_clients(settings: Settings, screenings: tuple[Screening, ...]) -> dict[str, Client]:

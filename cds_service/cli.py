@@ -16,8 +16,8 @@ from cds_content.plan import definitions
 from cds_content.reach import report
 from cds_content.review import review_page
 from cds_service import __version__, logs, server
-from cds_service.assembly import agreed_clients, faults, load_content, prepared, try_out
-from cds_service.config import Settings, read_settings
+from cds_service.assembly import agreed_clients, faults, prepared, try_out
+from cds_service.config import Settings, load_content, read_settings
 from cds_service.errors import ServiceError, SettingsError
 from cds_service.keys import Known, read_ahead
 from cds_service.package import write_package

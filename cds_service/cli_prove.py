@@ -4,8 +4,7 @@ from importlib.util import find_spec
 
 import click
 
-from cds_service.assembly import load_content
-from cds_service.config import read_settings
+from cds_service.config import load_content, read_settings
 from cds_service.errors import SettingsError
 
 

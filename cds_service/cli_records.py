@@ -8,9 +8,8 @@ import click
 from sqlalchemy import Engine
 
 from cds_content.files import unknown
-from cds_service.assembly import load_content
 from cds_service.clients import read_clients
-from cds_service.config import Settings, read_settings
+from cds_service.config import Settings, load_content, read_settings
 from cds_service.errors import SettingsError
 from cds_service.report import text
 from cds_service.resources import ID

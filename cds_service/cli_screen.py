@@ -13,8 +13,7 @@ import click
 
 from cds_content.files import unknown
 from cds_content.screening import Screening
-from cds_service.assembly import load_content
-from cds_service.config import Settings, read_settings
+from cds_service.config import Settings, load_content, read_settings
 from cds_service.dates import span
 from cds_service.errors import SettingsError
 

@@ -1,10 +1,12 @@
-"""Settings, from the environment (CDS_...). What is unsafe is refused at start."""
+"""Settings, from the environment (CDS_...), and the content that they name. What is unsafe is refused at start."""
 
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cds_content.loading import load
+from cds_content.screening import Screening
 from cds_service.errors import SettingsError
 
 PACKAGE = Path(__file__).parent
@@ -74,6 +76,12 @@ def read_settings() -> Settings:
     if 0 < len(settings.metrics_token.get_secret_value()) < KEY_LENGTH:
         raise SettingsError(f"CDS_METRICS_TOKEN: is short; write a secret of {KEY_LENGTH} characters or more")
     return settings
+
+
+def load_content(settings: Settings) -> tuple[Screening, ...]:
+    """The content at CDS_CONTENT, compiled. Raises ContentError with every mistake in it."""
+    days = {"fresh_days": settings.fresh_days, "alarm_days": settings.alarm_days}
+    return load(settings.content, base=settings.canonical_base, **days)
 
 
 def _with_secrets(settings: Settings) -> Settings:

@@ -19,7 +19,7 @@ from cds_service.population.rows import Judge, Row, row
 from tests.conftest import topics
 from tests.layers import answer_sets
 from tests.population_samples import FILLED_IN, alarm, calm
-from tests.samples import call, patient
+from tests.samples import CALM, call, patient, response
 from tests.test_second_screening import SECOND, content
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -76,6 +76,18 @@ def test_a_memory_that_is_full_forgets_and_is_not_wrong(screening: Screening, mo
     monkeypatch.setattr(memory, "MOST_KINDS", 5)
 
     assert compared(Judge(screening, datetime.now(UTC), born), drawn(screening, 4_000)) == []
+
+
+def test_a_follow_up_beside_its_question_is_remembered_too(
+    screening: Screening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = CALM | {"age": 40, "rf-unwell": "yes", "rf-fever": "no"}
+    remembering = remembered.remembering(Judge(screening, NOW))
+    first, second = (orjson.dumps(response(answers, id=id_, authored=FILLED_IN)) for id_ in ("r1", "r2"))
+    outcome = remembering(1, first).outcome
+    monkeypatch.setattr(remembered, "row", None)  # the whole core: it is not asked again
+
+    assert (remembering(2, second).id, remembering(2, second).outcome) == ("r2", outcome)
 
 
 def broken(line: bytes, draw: Random) -> bytes:

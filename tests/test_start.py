@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cds_content.screening import Screening
-from cds_service.assembly import load_content, prepared
+from cds_service.assembly import prepared
 from cds_service.clients import Client
-from cds_service.config import Settings, read_settings
+from cds_service.config import Settings, load_content, read_settings
 from tests import tokens
 from tests.forked import cds_service
 from tests.processes import COMMAND, environment, free_port

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cds_service import strict_json
-from cds_service.answers import Answers, read_answers, with_birth_date
+from cds_service.answers import Answer, Answers, read_answers, with_birth_date
 from cds_service.errors import BadRequest
 from cds_service.population.memory import Memory, Moment, keep
 
@@ -22,7 +22,7 @@ def learnt(memory: Memory, content: bytes) -> int:
     if not _is_roomy(item, content):
         return ODD
     answers = read_answers(item, screening.questions, screening.displays)
-    given = [name for name in screening.questions if answers[name] != memory.unsaid[name]]
+    given = [name for name in screening.questions if _is_given(answers[name])]
     bits = memory.marks.stray if answers.stray else 0
     for name in given:
         tied = name in memory.ties
@@ -63,6 +63,11 @@ def with_age(memory: Memory, contents: list[bytes], both: int, born: Any, moment
         age = memory.marks.of(name, known[name])
         keep(memory, memory.ages, key, age)
     return both & ~(memory.marks.regions[name] << memory.shift) | age << memory.shift | memory.at[name]
+
+
+def _is_given(answer: Answer) -> bool:
+    """Whether the item itself answers: not a follow-up that it only opens, whose answer stands in another item."""
+    return answer.asked and answer.doubt != "missing"
 
 
 def _is_roomy(item: Any, content: bytes) -> bool:
