@@ -8,7 +8,7 @@ from cds_content.card_shapes import Coding, NamedCode
 from cds_content.screening import Screening
 from cds_content.shapes import Json
 from cds_service.hooks import Context
-from cds_service.resources import ID, coded, held, system_of
+from cds_service.resources import ID, coded, held, is_scrambled, system_of
 
 _REFERENCE = re.compile(rf"[A-Z][A-Za-z]*/{ID}|urn:uuid:[0-9a-f-]{{36}}", re.ASCII)
 _VOID = ("revoked", "cancelled", "noshow", "entered-in-error")  # statuses of what will not take place
@@ -52,6 +52,18 @@ def current(context: Context) -> list[Json]:
         orders = _selected(orders, {_local(one) for one in context.selections})
     resources = [resource for _, resource in [*orders, *held(context.appointments)]]
     return [one for one in resources if one.get("status") not in _VOID and one.get("doNotPerform") is not True]
+
+
+def is_unclear(screening: Screening, context: Context) -> bool:
+    """Whether an order or appointment has a type or a code that nobody can read: it may be one that is judged."""
+    places = {
+        (kind, name) for table in screening.orders.values() for kind, found in table.elements.items() for name in found
+    }
+    return any(
+        one["resourceType"].lower() == kind.lower() and (one["resourceType"] != kind or is_scrambled(one.get(name)))
+        for one in current(context)
+        for kind, name in places
+    )
 
 
 def _selected(orders: list[tuple[str, Json]], chosen: set[str]) -> list[tuple[str, Json]]:

@@ -12,7 +12,7 @@ from cds_service.details import Call
 from cds_service.errors import BadRequest, DataMissing
 from cds_service.fetch import completed
 from cds_service.hooks import HookRequest
-from cds_service.orders import Order, current, judged
+from cds_service.orders import Order, current, is_unclear, judged
 from cds_service.prefetch import MOST, Evidence, Submitted, gather, names_complaint, refuse_others
 from cds_service.resources import is_damaged
 from cds_service.responses import belongs
@@ -46,6 +46,8 @@ def reply(asked: Asked) -> tuple[Advice, Json]:
     for place, bundle in (bundles | {"conditions": context.conditions}).items():
         if bundle is not None and not response["cards"] and is_damaged(bundle):
             raise BadRequest(f'context.{place}: holds what is no resource; write each entry as {{"resource": ...}}')
+    if asked.request.kind.about and not response["cards"] and is_unclear(asked.screening, context):
+        raise BadRequest("context: holds an order whose type or code cannot be read; write both as FHIR does")
     return advice, response
 
 

@@ -54,12 +54,12 @@ def held(bundle: Any) -> list[tuple[str, Json]]:
 
 
 def is_damaged(bundle: Any) -> bool:
-    """Whether a Bundle of the context holds something that `held` passes over."""
+    """Whether a Bundle of the context holds something that `held` passes over, or a failure in place of a resource."""
     if isinstance(bundle, list):
         return any(not is_resource(part) or is_damaged(part) for part in bundle)
     if is_resource(bundle) and bundle["resourceType"] != "Bundle":
-        return False
-    entries = bundle.get("entry", []) if isinstance(bundle, dict) else None
+        return bool(bundle["resourceType"] == OUTCOME)
+    entries = bundle.get("entry", [] if is_resource(bundle) else None) if isinstance(bundle, dict) else None
     readable = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     inner = [entry.get("resource") for entry in dicts(entries)]
     return not readable or not all(is_resource(one) for one in inner) or any(is_damaged(one) for one in inner)
@@ -156,6 +156,15 @@ def coded(concepts: Any) -> set[tuple[str, str]]:
         codings = dicts(_listed(concept.get("coding"))) if "coding" in concept else [concept]
         found |= {(system_of(one.get("system")), one["code"]) for one in codings if isinstance(one.get("code"), str)}
     return found
+
+
+def is_scrambled(concepts: Any) -> bool:
+    """Whether something stands there of which `coded` leaves out a part that is no CodeableConcept and no Coding."""
+    concepts = [] if concepts is None else _listed(concepts)
+    codings = [one for concept in dicts(concepts) for one in _listed(concept.get("coding", concept))]
+    said = [one.get(name) for one in dicts(codings) for name in ("system", "code")]
+    whole = len(dicts(concepts)) == len(concepts) and len(dicts(codings)) == len(codings)
+    return not whole or any(one is not None and not isinstance(one, str) for one in said)
 
 
 def system_of(named: Any) -> str:

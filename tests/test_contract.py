@@ -269,7 +269,13 @@ VALUES = [
     {"resourceType": "Bundle", "entry": 5},
 ]
 # What is refused and no schema can say. Where the hook is about orders, prefetch is read only when one is judged.
-BEYOND = ("another patient", "holds other resources only", "is another form", "holds what is no resource")
+BEYOND = (
+    "another patient",
+    "holds other resources only",
+    "is another form",
+    "holds what is no resource",
+    "type or code",
+)
 
 
 def broken(good: Json, depth: int) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from tests.samples import CALM, bundle, response
 from tests.test_orders import ALARM, BACK_PAIN, BLOOD, MRI, PHYSIO, appointment, call, order, post, rows
 from tests.wire import cards_of, refusal_of, serving
 
+FAILURE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 NAMELESS = {name: value for name, value in MRI.items() if name != "id"}
 
 
@@ -54,6 +55,10 @@ UNREADABLE: list[tuple[str, Any]] = [
     ("an entry that is the order", {"resourceType": "Bundle", "entry": [MRI]}),
     ("an entry that holds null", {"resourceType": "Bundle", "entry": [{"resource": None}]}),
     ("an entry that holds a text", {"resourceType": "Bundle", "entry": [{"resource": "ServiceRequest/mri"}]}),
+    ("a reference", {"reference": "Bundle/1"}),
+    ("nothing that is known", {}),
+    ("a failure in place of the orders", FAILURE),
+    ("a failure in place of an order", bundle(FAILURE)),
     ("an order without its type", bundle({name: value for name, value in MRI.items() if name != "resourceType"})),
 ]
 
@@ -64,6 +69,37 @@ def test_what_nobody_can_read_is_refused_and_not_silence(row: tuple[str, Any], c
         hook = "order-select" if "selections" in context else "order-sign"
         refused = refusal_of(post(client, call(hook, context, response(ALARM))), 400)
         assert "context.draftOrders" in refused
+
+
+# Each row: what is wrong with the order, its members that are so.
+UNCLEAR: list[tuple[str, dict[str, Any]]] = [
+    ("the type in other letters", {"resourceType": "Servicerequest"}),
+    ("a text as the code", {"code": "MR Lumbar spine"}),
+    ("a text as one of two codes", {"code": [{"text": "MR Lumbar spine"}, "24968-0"]}),
+    ("a text as the coding", {"code": {"coding": "24968-0"}}),
+    ("a text as one of two codings", {"code": {"coding": [{"code": "24968-0"}, "24968-0"]}}),
+    ("a number as the code of a coding", {"code": {"coding": [{"system": LOINC, "code": 24968}]}}),
+    ("an array as the system of a coding", {"code": {"coding": [{"system": [LOINC], "code": "24968-0"}]}}),
+]
+
+
+@pytest.mark.parametrize("row", UNCLEAR, ids=[row[0] for row in UNCLEAR])
+def test_an_order_whose_type_or_code_nobody_can_read_is_refused_and_not_silence(
+    row: tuple[str, dict[str, Any]], client: FlaskClient
+) -> None:
+    answered = post(client, call("order-sign", {"draftOrders": bundle(MRI | row[1])}, response(ALARM)))
+
+    assert "type or code" in refusal_of(answered, 400)
+
+
+def test_it_does_not_hide_the_card_of_another_order(client: FlaskClient) -> None:
+    assert judged(client, {"draftOrders": bundle(MRI, MRI | {"code": "24968-0"})}) == ["imaging"]
+
+
+def test_a_code_that_nobody_can_read_of_what_is_never_judged_is_no_matter(client: FlaskClient) -> None:
+    drug = {"resourceType": "MedicationRequest", "code": "24968-0", "subject": MRI["subject"]}
+
+    assert judged(client, {"draftOrders": bundle(drug)}) == []
 
 
 def test_an_order_that_says_nothing_does_not_hide_one_that_nobody_can_read(client: FlaskClient) -> None:

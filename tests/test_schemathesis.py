@@ -44,7 +44,13 @@ CHECKS = {
     "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404", "412"]},
     "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "412", "413", "415"]},
 }
-BEYOND = ("holds other resources only", "is another form", "is no suggestion of that card", "holds what is no resource")
+BEYOND = (
+    "holds other resources only",
+    "is another form",
+    "is no suggestion of that card",
+    "holds what is no resource",
+    "type or code",
+)
 
 
 @dataclass
