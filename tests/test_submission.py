@@ -43,6 +43,10 @@ def at(link_id: str) -> int:
     return ORDER.index(link_id)
 
 
+# A primitive without a value, and why: http://hl7.org/fhir/extensibility.html#Special-Case
+WHY = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
 def option(code: str, system: str = ANSWERS, **members: str) -> dict[str, Any]:
     return {"valueCoding": {"system": system, "code": code, **members}}
 
@@ -145,6 +149,7 @@ BROKEN: list[tuple[str, str, Path, Any, int, str, str]] = [
      "foreign-subject", "subject.reference"),
     ("QR-14", "an author that may be none", ("author",), {"reference": "Location/l1"}, 0, "wrong-target", "author"),
     ("QR-14", "not said when", ("authored",), ABSENT, 0, "no-authored", ""),
+    ("QR-14", "filled in before its alarms would count", ("authored",), ago(days=31), 0, "authored-past", "authored"),
     ("QR-14", "filled in tomorrow", ("authored",), ago(days=-1), 0, "authored-ahead", "authored"),
     ("QR-16", "a modifier of the response", ("modifierExtension",), [{"url": "urn:x", "valueBoolean": True}], 422,
      "unknown-modifier", "modifierExtension"),
@@ -177,6 +182,8 @@ BROKEN: list[tuple[str, str, Path, Any, int, str, str]] = [
      f"item[{LEG}].answer[0].value"),
     ("R-12", "two values", ("item", LEG, "answer", 0), {"valueString": "x", **option("none")}, 400, "several-values",
      f"item[{LEG}].answer[0]"),
+    ("R-12", "no linkId, but why", ("item", LEG), {"_linkId": WHY, "answer": [option("none")]}, 400, "missing-element",
+     f"item[{LEG}]"),
     ("R-12", "no linkId", ("item", LEG), {"answer": [option("none")]}, 400, "missing-element", f"item[{LEG}]"),
     ("R-12", "a day that is none", ("authored",), "2026-02-30", 400, "wrong-format", "authored"),
     ("R-12", "a time without a zone", ("authored",), "2026-02-03T10:00:00", 400, "wrong-format", "authored"),
@@ -369,6 +376,8 @@ def test_a_narrative_that_is_not_allowed_is_not_kept(screening: Screening) -> No
         "<div><iframe src='x'></iframe></div>",
         "<div><!-- x --></div>",
         "<div><![CDATA[x]]></div>",
+        "<div><![foo[</div>",
+        "<div><![</div>",
         "<div><?x?></div>",
         "<!DOCTYPE html><div>x</div>",
         "<div>x</div><div>y</div>x</div>",

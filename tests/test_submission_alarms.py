@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from cds_content.screening import Screening
 from cds_service.store import create
 from cds_service.web import submissions
 from cds_service.web.submission_answer import act
 from tests.conftest import ROOT
-from tests.samples import BASE, CALM, bundle, response
+from tests.samples import BASE, CALM, ago, bundle, response
 from tests.test_second_screening import NECK_CALM, SECOND, content, neck, serve
-from tests.test_submission import sound
+from tests.test_submission import WHY, sound
 from tests.test_submission_http import ALARM, TODAY, URL, codes, identified, issues, resource, stored, submit, update
 from tests.wire import refusal_of, serving
 
@@ -221,3 +222,66 @@ def test_the_last_moment_of_a_partial_date_is_kept(ehr: FlaskClient, monkeypatch
     monkeypatch.setattr(submissions, "create", seeing)
     stored(ehr, sound(authored="2026-02"))
     assert seen == [("2026-02-01T00:00:00+00:00", "2026-02-28T23:59:59.999999+00:00")]
+
+
+@pytest.mark.requirement("R-12")
+@pytest.mark.parametrize("path", [URL, f"{URL}/$extract", PROCESS])
+def test_the_alarm_is_named_where_a_reason_stands_in_place_of_the_status(path: str, ehr: FlaskClient) -> None:
+    answer = ehr.post(path, json=sound(ALARM, status=None) | {"_status": WHY})
+
+    assert (answer.status_code, codes(answer)) == (400, ["emergency-now", "missing-element"])
+
+
+@pytest.mark.requirement("R-9")
+@pytest.mark.parametrize("prefer", ["", "return=minimal", "return=representation", "return=OperationOutcome"])
+@pytest.mark.parametrize("authored", ["1970-01-01T00:00:00Z", "2025-11", ago(days=31)])
+def test_an_alarm_of_so_long_ago_that_no_card_will_show_it_is_named(
+    authored: str, prefer: str, ehr: FlaskClient
+) -> None:
+    answer = submit(ehr, sound(ALARM, authored=authored), Prefer=prefer)
+
+    assert (answer.status_code, codes(answer)) == (201, ["emergency-now", "authored-past"])
+    assert "too long ago for any card" in issues(answer)[0]["diagnostics"]
+
+
+def test_an_alarm_that_still_counts_is_not_too_long_ago(ehr: FlaskClient) -> None:
+    assert codes(submit(ehr, sound(ALARM, authored=ago(days=29)))) == ["emergency-now"]
+
+
+def followed(ehr: FlaskClient, before: dict[str, Any], body: dict[str, Any], **headers: str) -> TestResponse:
+    """The answer to an update, sent to where a response with these answers is stored."""
+    path = stored(ehr, sound(before))
+    return update(ehr, path, body | {"id": resource(path).rpartition("/")[2]}, **headers)
+
+
+@pytest.mark.requirement("R-7")
+@pytest.mark.parametrize("prefer", ["", "return=minimal", "return=representation", "return=OperationOutcome"])
+@pytest.mark.parametrize("sent", [{}, SOON], ids=["calm", "less urgent"])
+def test_an_update_that_takes_an_alarm_back_names_it(prefer: str, sent: dict[str, Any], ehr: FlaskClient) -> None:
+    answer = followed(ehr, ALARM, sound(sent), Prefer=prefer)
+
+    assert (answer.status_code, codes(answer)) == (200, ["emergency-now"])
+    assert "the version before gave this disposition" in issues(answer)[0]["diagnostics"]
+
+
+# Each row: why no alarm is taken back; the answers before, the update.
+KEPT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("there was none", {}, sound(SOON)),
+    ("there was none of today", SOON, sound()),
+    ("all of it was an error, which the update says itself", ALARM, sound(ALARM, status="entered-in-error")),
+]
+
+
+@pytest.mark.requirement("R-7")
+@pytest.mark.parametrize(("before", "sent"), [pytest.param(*row[1:], id=row[0]) for row in KEPT])
+def test_an_update_names_no_alarm_where(before: dict[str, Any], sent: dict[str, Any], ehr: FlaskClient) -> None:
+    answer = followed(ehr, before, sent, Prefer="return=OperationOutcome")
+
+    assert codes(answer) == ["informational"]
+
+
+@pytest.mark.requirement("R-7")
+def test_an_update_that_is_an_alarm_itself_names_its_own(ehr: FlaskClient) -> None:
+    answer = followed(ehr, ALARM, sound(TODAY))
+
+    assert codes(answer) == ["doctor-same-day"]

@@ -59,6 +59,7 @@ def _found(screenings: Sequence[Screening], response: Any, now: datetime, server
     yield from wrong
     yield from _context_faults(response, now)
     if screening:
+        yield from [("authored-past", ("authored",))] if is_past(screening, response, now) else []
         yield from item_faults(screening.questionnaire, response)
 
 
@@ -116,6 +117,13 @@ def _subject_faults(response: Json, servers: Collection[str]) -> Iterator[Found]
         yield "no-subject", ("subject",)
     elif patient_of(response, servers) is None:
         yield "foreign-subject", ("subject", "reference")
+
+
+def is_past(screening: Screening, response: Json, now: datetime) -> bool:
+    """Whether it was filled in so long ago that even its alarms do not count: perhaps by a clock that is wrong."""
+    authored = response.get("authored")
+    filled_in = span(authored) if isinstance(authored, str) else None
+    return filled_in is not None and now - filled_in[1] > screening.alarming
 
 
 def _context_faults(response: Json, now: datetime) -> Iterator[Found]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
@@ -12,6 +12,13 @@ from cds_service.responses import READ, read_response
 from cds_service.submission import form_of
 
 MOST = 500  # responses that are read of one body; more would keep everybody else waiting
+Told = Literal["stored", "refused", "past", "replaced"]
+_SAID: dict[Told, str] = {
+    "stored": "the answers give this disposition; no card shows it until a hook is called",
+    "refused": "the answers that could be read would give this disposition; nothing was stored",
+    "past": "the answers gave this disposition when they were filled in, too long ago for any card; check `authored`",
+    "replaced": "the version before gave this disposition, and no card shows it any more",
+}
 _HOLDING = ("entry", "parameter", "part", "resource")
 
 
@@ -21,6 +28,11 @@ def disposition_of(screening: Screening, response: Json, now: datetime) -> str:
     Its subject is known; no birth date is. One that was entered in error is not read: it gives no advice.
     """
     return decide(screening, [read_response(screening, response, True, birth_date=None, now=now)]).disposition
+
+
+def disposition_then(screening: Screening, response: Json, now: datetime) -> str:
+    """The disposition that a response gave when it was filled in, however long ago."""
+    return disposition_of(screening, response | {"authored": now.isoformat()}, now)
 
 
 def is_urgent(screening: Screening, disposition: str) -> bool:
@@ -44,7 +56,7 @@ def readable_alarms(screenings: Sequence[Screening], body: Any, now: datetime) -
 def alarm_issues(screenings: Sequence[Screening], body: Any, now: datetime, language: str) -> list[Json]:
     """An OperationOutcome.issue for each alarm that can be read in what was refused, in words of this language."""
     named = readable_alarms(screenings, body, now)
-    return [disposition_issue(screening, name, language, refused=True) for screening, name in named]
+    return [disposition_issue(screening, name, language, "refused") for screening, name in named]
 
 
 def _responses(body: Any) -> Iterator[Json]:
@@ -82,17 +94,12 @@ def _unmodified(value: Any) -> Any:
     return value
 
 
-def disposition_issue(screening: Screening, disposition: str, language: str, *, refused: bool) -> Json:
+def disposition_issue(screening: Screening, disposition: str, language: str, said: Told) -> Json:
     """OperationOutcome.issue that names the disposition, in words of the content in this language."""
     named = screening.coding("dispositions", disposition, language)
-    said = (
-        "the answers that could be read would give this disposition; nothing was stored"
-        if refused
-        else "the answers give this disposition; no card shows it until a hook is called"
-    )
     return {
-        "severity": "error" if refused else "warning",
+        "severity": "error" if said == "refused" else "warning",
         "code": "business-rule",
         "details": {"coding": [named], "text": named["display"]},
-        "diagnostics": f"{said}; see that a clinician reads it now",
+        "diagnostics": f"{_SAID[said]}; see that a clinician reads it now",
     }

@@ -80,6 +80,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "does not say when it was filled in, so its answers cannot reassure; write `authored`",
     ),
     "authored-ahead": (0, "value", "is in the future, so the answers cannot reassure; check the clock"),
+    "authored-past": (
+        0,
+        "value",
+        "is so long ago that its alarms do not count; check the date, or fill the form in again",
+    ),
     "wrong-target": (0, "value", "refers to a type of resource that FHIR does not allow here; refer to another"),
     "unsafe-narrative": (0, "value", "holds markup that FHIR does not allow; the narrative is not kept"),
     "more-faults": (0, "processing", "has more faults than are listed; mend these first"),

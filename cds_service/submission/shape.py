@@ -63,20 +63,24 @@ def _object(kind: str, value: Any, path: Path) -> Iterator[Found]:
             yield from _beside(element, part, value.get(name[1:]), (*path, name))
         else:
             yield from _listed(element, part, value.get(f"_{name}"), (*path, name))
-    yield from _cardinality(known, value, path)
+    yield from _cardinality(kind, value, path)
 
 
 def _is_empty(value: Any) -> bool:
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
-def _cardinality(known: dict[str, Element], value: dict[str, Any], path: Path) -> Iterator[Found]:
-    """Required elements, and choice types, of which one may be there. An element may be there as `_x` only."""
+def _cardinality(kind: str, value: dict[str, Any], path: Path) -> Iterator[Found]:
+    """Required elements, and choice types, of which one may be there. An element may be there as `_x` only.
+
+    Not so in the response itself: without its status or a linkId, nobody can read what was reported.
+    """
     if not value:
         yield "empty", path
-    there = {name.removeprefix("_") for name in value}
+    known, there = elements(kind), {name.removeprefix("_") for name in value}
+    needed = value.keys() if kind.startswith(ROOT) else there
     for name, element in known.items():
-        if element.required and not element.group and name not in there:
+        if element.required and not element.group and name not in needed:
             yield "missing-element", path
     groups = [known[name].group for name in there if name in known and known[name].group]
     for _ in {group for group in groups if groups.count(group) > 1}:

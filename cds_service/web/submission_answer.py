@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from flask import Response, request
@@ -17,8 +18,14 @@ from cds_service import logs, metrics
 from cds_service.dates import span
 from cds_service.errors import Unprocessable
 from cds_service.store import Act, Received, Stored
-from cds_service.submission import faults, form_of, kept, patient_of
-from cds_service.submission.alarms import disposition_issue, disposition_of, is_urgent, readable_alarms
+from cds_service.submission import faults, form_of, is_past, kept, patient_of
+from cds_service.submission.alarms import (
+    disposition_issue,
+    disposition_of,
+    disposition_then,
+    is_urgent,
+    readable_alarms,
+)
 from cds_service.submission.kinds import Fault, issue
 from cds_service.web import Caller, Deployment, hash_patient, language
 from cds_service.web.exchange import issue as plain_issue
@@ -26,6 +33,7 @@ from cds_service.web.exchange import naming, outcome, preference, resource_answe
 
 KIND = "QuestionnaireResponse"
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_WITHDRAWN = "entered-in-error"
 _NO_PROVENANCE = "X-Provenance: is not kept; the AuditEvent of this act records who sent what and when"
 log = logs.get()
 
@@ -61,15 +69,9 @@ def judge(service: Deployment, who: Caller, body: Any) -> Submission:
     assert screening is not None  # noqa: S101 - a fault would have refused it
     assert patient is not None  # noqa: S101 - likewise
     body = kept(screening, body)
-    disposition = disposition_of(screening, body, now)
-    received = _received(service, who, screening, body, patient, disposition)
-    return Submission(
-        screening=screening,
-        received=received,
-        patient=patient,
-        urgent=is_urgent(screening, disposition),
-        issues=tuple(_issues(screening, found, disposition, language(who.client))),
-    )
+    named = _urgent(screening, body, now, language(who.client))
+    received = _received(service, who, screening, body, patient, disposition_of(screening, body, now))
+    return Submission(screening, received, patient, bool(named), (*named, *_issues(screening, found)))
 
 
 def naming_alarms(service: Deployment, who: Caller, body: Any) -> AbstractContextManager[None]:
@@ -83,14 +85,20 @@ def alarms(service: Deployment, who: Caller, body: Any) -> list[Json]:
     for screening, name in named:
         metrics.count_alarm(screening, name, stored=False)
         log.warning("alarm in a refused response", **_whose(who), screening=screening.name, disposition=name)
-    return [disposition_issue(screening, name, language(who.client), refused=True) for screening, name in named]
+    return [disposition_issue(screening, name, language(who.client), "refused") for screening, name in named]
 
 
-def _issues(screening: Screening, found: Sequence[Fault], disposition: str, spoken: str) -> list[Json]:
-    urgent = is_urgent(screening, disposition)
-    named = [disposition_issue(screening, disposition, spoken, refused=False)] if urgent else []
+def _urgent(screening: Screening, body: Json, now: datetime, spoken: str) -> list[Json]:
+    """What the response alarms about where nobody may see it for hours; also where it is too old for any card."""
+    past = is_past(screening, body, now)
+    name = disposition_then(screening, body, now) if past else disposition_of(screening, body, now)
+    said = disposition_issue(screening, name, spoken, "past" if past else "stored")
+    return [said] if is_urgent(screening, name) else []
+
+
+def _issues(screening: Screening, found: Sequence[Fault]) -> list[Json]:
     passed = [plain_issue("warning", "not-supported", _NO_PROVENANCE)] if "X-Provenance" in request.headers else []
-    return [*named, *(issue(one, screening.base) for one in found), *passed]
+    return [*(issue(one, screening.base) for one in found), *passed]
 
 
 def _received(
@@ -129,7 +137,7 @@ def beside(service: Deployment, who: Caller, submission: Submission, stored: Sto
     log.warning("kept, another not stored", **_whose(who), id=stored.id, disposition=own.disposition)
     spoken, screening = language(who.client), submission.screening
     doctor = screening.dispositions[own.disposition].class_ == "doctor"
-    unstored = [disposition_issue(screening, own.disposition, spoken, refused=True)] if doctor else []
+    unstored = [disposition_issue(screening, own.disposition, spoken, "refused")] if doctor else []
     if doctor:
         metrics.count_alarm(screening, own.disposition, stored=False)
     words = "If-None-Exist: what is there has other content, and what was sent was not stored; update that one"
@@ -143,9 +151,20 @@ def beside(service: Deployment, who: Caller, submission: Submission, stored: Sto
 def _urgent_there(service: Deployment, there: Json, spoken: str) -> list[Json]:
     """What the stored response alarms about, where nobody may see it for hours."""
     screening = form_of(service.screenings, there)[0]
-    name = disposition_of(screening, there, service.now()) if screening else ""
-    urgent = screening and is_urgent(screening, name)
-    return [disposition_issue(screening, name, spoken, refused=False)] if screening and urgent else []
+    return _urgent(screening, there, service.now(), spoken) if screening else []
+
+
+def after(service: Deployment, who: Caller, submission: Submission, before: Json) -> Submission:
+    """The submission as what follows a version: an alarm of that which it takes back is named, whatever Prefer says.
+
+    Not where it says that all was entered in error, or is an alarm itself.
+    """
+    screening, name = submission.screening, disposition_of(submission.screening, before, service.now())
+    if submission.urgent or not is_urgent(screening, name) or submission.received.status == _WITHDRAWN:
+        return submission
+    log.warning("alarm replaced", **_whose(who), screening=screening.name, disposition=name)
+    gone = disposition_issue(screening, name, language(who.client), "replaced")
+    return replace(submission, urgent=True, issues=(gone, *submission.issues))
 
 
 def _content(body: Json) -> Json:

@@ -92,4 +92,6 @@ def _alarms(service: Deployment, who: Caller, resource: Any, severities: Collect
     refused, spoken = "error" in severities, language(who.client)
     found = readable_alarms(service.screenings, resource, service.now())
     named = [one for one in found if refused or is_urgent(*one)]
-    return [disposition_issue(*one, spoken, refused=refused) | {"diagnostics": _NAMED} for one in named]
+    return [
+        disposition_issue(*one, spoken, "refused" if refused else "stored") | {"diagnostics": _NAMED} for one in named
+    ]

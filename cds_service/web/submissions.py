@@ -20,6 +20,7 @@ from cds_service.web.submission_answer import (
     KIND,
     Submission,
     act,
+    after,
     alarms,
     answered,
     beside,
@@ -108,7 +109,7 @@ def _changed(service: Deployment, who: Caller, id_: str) -> Response:
             return _not_creating(_NO_UPDATE, "DELETE, GET, HEAD")
         submission = _continued(submission, _body(before), who)
         stored = _updated(service, who, submission, before)
-    return written(service, who, submission, stored, 200)
+    return written(service, who, after(service, who, submission, _body(before)), stored, 200)
 
 
 def _removed(service: Deployment, who: Caller, id_: str) -> Response:
