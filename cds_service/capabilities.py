@@ -31,7 +31,7 @@ _STORED: dict[str, Json] = {
         "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": True,
-        "conditionalRead": "full-support",
+        "conditionalRead": "not-match",
         "searchParam": {
             "_id": ("token", "Resource-id"),
             "questionnaire": ("reference", "QuestionnaireResponse-questionnaire"),
@@ -48,7 +48,7 @@ _STORED: dict[str, Json] = {
     "AuditEvent": {
         "interaction": ["read", "vread", "search-type"],
         "versioning": "versioned",
-        "conditionalRead": "full-support",
+        "conditionalRead": "not-match",
         "searchParam": {
             "_id": ("token", "Resource-id"),
             "date": ("date", "AuditEvent-date"),
