@@ -3,7 +3,6 @@
 Source: HL7 FHIR R4, "Search" (3.1.1.4); HL7 SDC 4.0.0, SearchParameter canonical-experimental.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from cds_content.shapes import LANGUAGES, Json
 from cds_content.translations import texts
 from cds_service.dates import span
 from cds_service.errors import BadRequest
+from cds_service.searching import separated, token, unescaped
 
 MODIFIERS = ("missing",)
 _CORE, _SDC = "http://hl7.org/fhir/SearchParameter", "http://hl7.org/fhir/uv/sdc/SearchParameter"
@@ -65,23 +65,18 @@ def _holds(resource: Json, name: str, value: str) -> bool:
         if value not in ("true", "false"):
             raise BadRequest(f"{base}:missing: write true or false")
         return (parameter.element not in resource) == (value == "true")
-    one_of = [_unescaped(part) for part in re.split(r"(?<!\\),", value)]
-    held = [_MEANINGS[parameter.type](resource, parameter.element, part) for part in one_of]
+    held = [_MEANINGS[parameter.type](resource, parameter.element, part) for part in separated(value, ",")]
     return any(held)  # each is read, so that a wrong one is refused whatever the others say
 
 
-def _unescaped(value: str) -> str:
-    return re.sub(r"\\([,\\])", r"\1", value)
-
-
 def _uri(resource: Json, element: str, value: str) -> bool:
-    return bool(resource.get(element) == value)
+    return bool(resource.get(element) == unescaped(value))
 
 
 def _string(resource: Json, element: str, value: str) -> bool:
     """It begins so, in any language, whatever the case and the accents."""
     own = [text for one in LANGUAGES for text in texts(resource, element, resource.get("language", one)).values()]
-    return any(_plain(text).startswith(_plain(value)) for text in own)
+    return any(_plain(text).startswith(_plain(unescaped(value))) for text in own)
 
 
 def _plain(text: str) -> str:
@@ -91,9 +86,9 @@ def _plain(text: str) -> str:
 
 def _token(resource: Json, element: str, value: str) -> bool:
     """[code], [system]|[code], |[code] (without a system) or [system]|."""
-    system, bar, code = value.rpartition("|")
+    system, code = token(value)
     return any(
-        (not code or code == own) and (not bar or system == its_system)
+        (not code or code == own) and (system is None or system == its_system)
         for its_system, own in _tokens(resource, element)
     )
 
@@ -134,12 +129,12 @@ _PREFIXES: dict[str, Callable[[Any, Any], bool]] = {  # what is asked, what the 
 
 def _context(resource: Json, element: str, value: str) -> bool:
     """[code of the kind of context]$[its value], each a token."""
-    kind, dollar, meant = value.partition("$")
-    if not dollar:
+    kind, *meant = separated(value, "$")
+    if len(meant) != 1:
         raise BadRequest("context-type-value: write the kind of context, $ and its value, as focus$279039007")
     for context in resource.get(element, []):
         codes = {"kind": {"coding": [context["code"]]}, "meant": context.get("valueCodeableConcept", {})}
-        if _token(codes, "kind", kind) and _token(codes, "meant", meant):
+        if _token(codes, "kind", kind) and _token(codes, "meant", meant[0]):
             return True
     return False
 

@@ -3,6 +3,7 @@
 Source: HL7 FHIR R4, "Search".
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from urllib.parse import urlencode
@@ -39,6 +40,27 @@ def understood(
         elif value:
             found.append((name, value))
     return found
+
+
+def separated(value: str, mark: str) -> list[str]:
+    """The parts of a value between marks that are not escaped; each still escaped. Source: R4, "Search", 3.1.1.4."""
+    parts = [""]
+    for piece in re.findall(r"\\.|.", value, re.DOTALL):  # a backslash goes with what it escapes
+        if piece == mark:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
+def unescaped(part: str) -> str:
+    return re.sub(r"\\([,|$\\])", r"\1", part)
+
+
+def token(part: str) -> tuple[str | None, str]:
+    """System and code of an escaped token: None where no system is named, "" where it says that there is none."""
+    system, *code = separated(part, "|")
+    return (unescaped(system), unescaped("|".join(code))) if code else (None, unescaped(system))
 
 
 def paging(pairs: Pairs) -> tuple[int, int]:

@@ -52,8 +52,10 @@ def send_feedback(store: Engine) -> list[Any]:
 
 
 def create_once(store: Engine) -> list[Any]:
-    numbers = [f"urn:sys|{number}" for number in range(TIMES)]
-    calls = [(store, act(), received(identifier=one), Criteria(identifier=(one,))) for one in numbers]
+    calls = [
+        (store, act(), received(identifier=f"urn:sys|{one}"), Criteria(identifier=(("urn:sys", str(one)),)))
+        for one in range(TIMES)
+    ]
     return [(one.id, new) for one, new in (taken(create_unless, *call) for call in calls)]
 
 

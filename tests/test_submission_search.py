@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -104,6 +104,34 @@ def test_a_search_finds(query: str, expected: str, held: FlaskClient) -> None:
     assert found(held.get(f"{URL}?{query}")) == expected
     form = "application/x-www-form-urlencoded"
     assert found(held.post(f"{URL}/_search", data=query, content_type=form)) == expected
+
+
+# Each row: the value of an identifier, as it is written in a search. Source: FHIR R4, "Search", 3.1.1.4.0.1.
+ESCAPED = [
+    ("a|b", r"a\|b"),
+    ("a,b", r"a\,b"),
+    ("a$b", r"a\$b"),
+    ("a\\", r"a\\"),
+    ("a\\,b", r"a\\\,b"),
+    ("a\\|", r"a\\\|"),
+]
+
+
+@pytest.mark.requirement("S-4", "R-8", "R-9")
+@pytest.mark.parametrize(("value", "written"), ESCAPED)
+@pytest.mark.parametrize("system", ["urn:escaped|", ""], ids=["with its system", "in any system"])
+def test_what_is_escaped_belongs_to_the_value(
+    value: str, written: str, system: str, screening: Screening, tmp_path: Path
+) -> None:
+    sent = sound(identifier={"system": "urn:escaped", "value": value})
+    with serving(screening, tmp_path) as client:
+        path = stored(client, sent)
+        again = submit(client, sent, If_None_Exist=f"identifier={quote(f'{system}{written}')}")
+        several = {"identifier": f"{system}{written},{system}another"}
+        found_there = client.get(URL, query_string=several).get_json()["total"]
+
+    assert (again.status_code, again.headers["Location"]) == (200, f"{PUBLIC}{path}")
+    assert found_there == 1
 
 
 @pytest.mark.requirement("S-4", "R-8")

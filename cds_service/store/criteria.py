@@ -13,9 +13,9 @@ from cds_service.store.tables import Words, responses
 class Criteria:
     """Of each member any value counts, and all members that have values.
 
-    `questionnaire`: "url" is every version of it, "url|version" that one. `identifier`: "system|value", "|value" (it
-    has no system), "system|" (any value) or "value" (any system). `patient`: keyed hashes. `authored`: prefix (eq, ne,
-    lt, le, gt, ge, sa, eb) and the first and last moment named, all of them; an undated response matches none.
+    `questionnaire`: "url" is every version of it, "url|version" that one. `identifier`: system (None: any, "": none) and
+    value ("": any). `patient`: keyed hashes. `authored`: prefix (eq, ne, lt, le, gt, ge, sa, eb) and the first and last
+    moment named, all of them; an undated response matches none.
     """
 
     ids: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Criteria:
     status: tuple[str, ...] = ()
     patient: tuple[str, ...] = ()
     author: tuple[str, ...] = ()
-    identifier: tuple[str, ...] = ()
+    identifier: tuple[tuple[str | None, str], ...] = ()
     authored: tuple[tuple[str, datetime, datetime], ...] = ()
 
 
@@ -40,7 +40,7 @@ def conditions(criteria: Criteria) -> Iterator[ColumnElement[bool]]:
     if criteria.questionnaire:
         yield or_(*(_canonical(value) for value in criteria.questionnaire))
     if criteria.identifier:
-        yield or_(*(_identified(value) for value in criteria.identifier))
+        yield or_(*(_identified(*one) for one in criteria.identifier))
     yield from (_dated(*one) for one in criteria.authored)
 
 
@@ -51,14 +51,13 @@ def _canonical(value: str) -> ColumnElement[bool]:
     return column == value if "|" in value else or_(column == value, begun)
 
 
-def _identified(value: str) -> ColumnElement[bool]:
+def _identified(system: str | None, value: str) -> ColumnElement[bool]:
     """The value is never empty, said as the index says it: else a database would not use that."""
-    system, bar, rest = value.partition("|")
     column = responses.c.identifier_value
     named = column != literal_column("''")
-    if not bar:
+    if system is None:
         return and_(named, column == value)
-    right = [column == rest] if rest else []
+    right = [column == value] if value else []
     return and_(named, responses.c.identifier_system == system, *right)
 
 

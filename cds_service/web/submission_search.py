@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
@@ -15,7 +16,7 @@ from flask import Blueprint, Response, request
 from cds_service.dates import span
 from cds_service.errors import BadRequest
 from cds_service.resources import ID
-from cds_service.searching import understood
+from cds_service.searching import separated, token, understood, unescaped
 from cds_service.store import Criteria
 from cds_service.store import search as stored_search
 from cds_service.submission import patient_of
@@ -38,7 +39,6 @@ _STATUS = "http://hl7.org/fhir/questionnaire-answers-status"
 _AUTHORS = ("Device", "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson")
 _PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _DATED = re.compile(r"([a-z]{2})?(\d.*)", re.ASCII | re.DOTALL)
-_COMMA = re.compile(r"(?<!\\),")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -86,26 +86,25 @@ def criteria(service: Deployment, who: Caller, pairs: Pairs) -> Criteria | None:
     A comma means any of the values, a repeated parameter means all of them.
     """
     _refuse_many(pairs)
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[str, set[Any]] = {}
     dates: list[tuple[str, datetime, datetime]] = []
     for name, value in pairs:
         if name == "authored":
             dates.append(_dated(value))
         elif name in SEARCH:
             member, read = _READERS[name]
-            said = [re.sub(r"\\([,$\\])", r"\1", one) for one in _COMMA.split(value)]
-            values = {one for part in said for one in read(_Asked(service, who), part)}
-            if member in wanted and read is _as_is:
+            values = {one for part in separated(value, ",") for one in read(_Asked(service, who), part)}
+            if member in wanted and read in (_as_is, _identifiers):
                 raise BadRequest(f"{name}: is written twice; write it once, with commas between the values")
             wanted[member] = wanted[member] & values if member in wanted else values
     if not all(wanted.values()):
         return None
-    return Criteria(authored=tuple(dates), **{name: tuple(sorted(values)) for name, values in wanted.items()})
+    return Criteria(authored=tuple(dates), **{name: tuple(sorted(values, key=str)) for name, values in wanted.items()})
 
 
 def _refuse_many(pairs: Pairs) -> None:
     """Raises BadRequest where a parameter has more values than a database takes."""
-    counts = Counter(name for name, value in pairs if name in SEARCH for _ in _COMMA.split(value))
+    counts = Counter(name for name, value in pairs if name in SEARCH for _ in separated(value, ","))
     for name, count in counts.items():
         if count > MOST:
             raise BadRequest(f"{name}: has more than {MOST} values; write searches of {MOST} values or fewer each")
@@ -119,29 +118,34 @@ class _Asked:
 
 def _as_is(_: _Asked, value: str) -> list[str]:
     """The store knows how to compare it."""
-    return [value]
+    return [unescaped(value)]
+
+
+def _identifiers(_: _Asked, value: str) -> list[tuple[str | None, str]]:
+    return [token(value)]
 
 
 def _statuses(_: _Asked, value: str) -> list[str]:
-    system, bar, code = value.rpartition("|")
-    return [code] if not bar or system == _STATUS else []
+    system, code = token(value)
+    return [code] if system in (None, _STATUS) else []
 
 
 def _patients(to: _Asked, value: str) -> list[str]:
     """The hash of the patient; none for a reference to something else."""
+    value = unescaped(value)
     reference = f"Patient/{value}" if re.fullmatch(ID, value) else value
     id_ = patient_of({"subject": {"reference": reference}}, to.who.client.fhir_servers)
     return [hash_patient(to.service, to.who.owner, id_)] if id_ else []
 
 
 def _authors(_: _Asked, value: str) -> list[str]:
-    return [f"{kind}/{value}" for kind in _AUTHORS] if re.fullmatch(ID, value) else [value]
+    return [f"{kind}/{value}" for kind in _AUTHORS] if re.fullmatch(ID, value) else [unescaped(value)]
 
 
-_READERS: dict[str, tuple[str, Callable[[_Asked, str], list[str]]]] = {
+_READERS: dict[str, tuple[str, Callable[[_Asked, str], Sequence[Any]]]] = {
     "_id": ("ids", _as_is),
     "author": ("author", _authors),
-    "identifier": ("identifier", _as_is),
+    "identifier": ("identifier", _identifiers),
     "patient": ("patient", _patients),
     "questionnaire": ("questionnaire", _as_is),
     "status": ("status", _statuses),
