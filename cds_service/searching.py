@@ -63,30 +63,44 @@ def token(part: str) -> tuple[str | None, str]:
     return (unescaped(system), unescaped("|".join(code))) if code else (None, unescaped(system))
 
 
-def paging(pairs: Pairs) -> tuple[int, int]:
-    """How many resources a page holds, and after how many it begins. Raises BadRequest for what is no number."""
-    given = dict(pairs)
-    count, after = given.get("_count", str(PAGE)), given.get("_after", "0")
-    for name, value in (("_count", count), ("_after", after)):
-        if not (value.isascii() and value.isdigit() and len(value) < 10):
-            raise BadRequest(f"{name}: is no whole number; write 0 or more")
-    return min(int(count), LARGEST), int(after)
+def page_size(pairs: Pairs) -> int:
+    """How many resources a page holds. Raises BadRequest for what is no number."""
+    return min(_whole(pairs, "_count", PAGE), LARGEST)
 
 
-def searchset(address: str, kind: str, found: Sequence[Json], total: int, pairs: Pairs, count: int, after: int) -> Json:
+def offset(pairs: Pairs) -> int:
+    """After how many resources a page begins, in a list that stays as it is. Raises BadRequest."""
+    return _whole(pairs, "_after", 0)
+
+
+def following(pairs: Pairs, total: int) -> str:
+    """After how many resources the next page begins; empty where there is none."""
+    end = offset(pairs) + page_size(pairs)
+    return str(end) if end < total else ""
+
+
+def _whole(pairs: Pairs, name: str, otherwise: int) -> int:
+    value = dict(pairs).get(name, str(otherwise))
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise BadRequest(f"{name}: is no whole number; write 0 or more")
+    return int(value)
+
+
+def searchset(address: str, kind: str, found: Sequence[Json], total: int, pairs: Pairs, after: str) -> Json:
     """One page of what was found, of the type `kind`, by the understood parameters; `address` ends in /fhir.
 
-    `found` is that page, `total` counts all matches; `count` and `after` are those of `paging`.
+    `found` is that page, `total` counts all matches; `after` is where the next page begins, empty if there is none.
     """
+    count = page_size(pairs)
     only_count = count == 0 or dict(pairs).get("_summary") == "count"
     entries = [
         {"fullUrl": f"{address}/{kind}/{one['id']}", "resource": trimmed(one, pairs), "search": {"mode": "match"}}
         for one in ([] if only_count else found)
     ]
     links = [{"relation": "self", "url": _address(address, kind, pairs)}]
-    if not only_count and after + len(found) < total:
+    if not only_count and after:
         others = [pair for pair in pairs if pair[0] not in ("_count", "_after")]
-        page = [("_count", str(count)), ("_after", str(after + count))]
+        page = [("_count", str(count)), ("_after", after)]
         links.append({"relation": "next", "url": _address(address, kind, [*others, *page])})
     bundle = {"resourceType": "Bundle", "type": "searchset", "total": total, "link": links}
     return bundle | ({"entry": entries} if entries else {})

@@ -36,7 +36,7 @@ from tests.store_samples import ACT, CARD, ENTRY, NOW, ROW, SERVICE, SUGGESTION,
 
 pytestmark = pytest.mark.timeless  # nothing in it is dated
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 OF_FIRST: dict[str, Any] = {
     "at": AT,

@@ -158,7 +158,7 @@ def test_a_response_whose_current_version_went_is_there_no_more(store: Engine) -
     purge(store, Keep(), NOW + 20 * DAY)
 
     assert read(store, "hospital", "one") is None
-    assert search(store, "hospital", Criteria(), count=1, after=0) == (0, [])
+    assert search(store, "hospital", Criteria(), count=1) == (0, [], None)
     assert of_patient(store, "hospital", PATIENT) == []
     assert update(store, act(), "one", received(), None) is None
     assert not delete(store, act(), "one")

@@ -178,7 +178,7 @@ def test_what_was_deleted_says_so_and_is_found_no_more(store: Engine) -> None:
 
     assert read(store, "hospital", "one") == Stored("one", 2, LATER.at, None)
     assert [mark(one.body) for one in _versions(store, "one")[:1]] == ["first"]
-    assert search(store, "hospital", Criteria(ids=("one",)), count=10, after=0) == (0, [])
+    assert search(store, "hospital", Criteria(ids=("one",)), count=10) == (0, [], None)
     assert of_patient(store, "hospital", PATIENT) == []
 
 
@@ -347,7 +347,7 @@ SEARCHES: dict[str, tuple[Criteria, set[str]]] = {
 
 @pytest.mark.parametrize(("criteria", "expected"), SEARCHES.values(), ids=SEARCHES)
 def test_a_search_finds_what_matches_and_no_more(library: Engine, criteria: Criteria, expected: set[str]) -> None:
-    total, found = search(library, "hospital", criteria, count=100, after=0)
+    total, found, _ = search(library, "hospital", criteria, count=100)
 
     assert {one.id for one in found} == expected
     assert total == len(found) == len(expected)
@@ -373,23 +373,65 @@ def test_a_search_by_day_holds_in_every_zone(store: Engine) -> None:
 
     def found(day: int) -> int:
         first = datetime(2026, 11, day, tzinfo=UTC)
-        return search(
-            store, "hospital", Criteria(authored=(("eq", first, first + timedelta(days=1)),)), count=1, after=0
-        )[0]
+        return search(store, "hospital", Criteria(authored=(("eq", first, first + timedelta(days=1)),)), count=1)[0]
 
     assert (found(21), found(22)) == (1, 0)
 
 
-def test_pages_follow_each_other_last_updated_first(store: Engine) -> None:
+def pages(store: Engine, between: Callable[[], object]) -> list[list[str]]:
+    """The ids on each page of two, in the order of the links; `between` is done after the first."""
+    _, page, last = search(store, "hospital", Criteria(), count=2)
+    found = [[one.id for one in page]]
+    between()
+    while last:
+        _, page, last = search(store, "hospital", Criteria(), count=2, after=last)
+        found.append([one.id for one in page])
+    return found
+
+
+def five(store: Engine) -> None:
+    """Five responses, the last two received in the same moment."""
     for number in range(5):
-        create(store, act(NOW + timedelta(seconds=number)), received(), f"r{number}")
-    update(store, LATER, "r0", received(), None)
+        create(store, act(NOW + timedelta(seconds=min(number, 3))), received(), f"r{number}")
 
-    pages = [search(store, "hospital", Criteria(), count=2, after=after) for after in (0, 2, 4, 6, 10**30)]
 
-    assert [[one.id for one in page] for _, page in pages] == [["r0", "r4"], ["r3", "r2"], ["r1"], [], []]
-    assert {total for total, _ in pages} == {5}
-    assert search(store, "hospital", Criteria(), count=0, after=0) == (5, [])
+# Each row: what is done while a client follows the links, and the pages that it gets.
+MEANWHILE: dict[str, tuple[Callable[[Engine], object], list[list[str]]]] = {
+    "nothing": (lambda _: None, [["r3", "r4"], ["r2", "r1"], ["r0"]]),
+    "one that is still to come is updated": (
+        lambda store: update(store, LATER, "r1", received(), None),
+        [["r3", "r4"], ["r2", "r1"], ["r0"]],
+    ),
+    "one that was seen is updated": (
+        lambda store: update(store, LATER, "r3", received(), None),
+        [["r3", "r4"], ["r2", "r1"], ["r0"]],
+    ),
+    "one that was seen is deleted": (lambda store: delete(store, LATER, "r3"), [["r3", "r4"], ["r2", "r1"], ["r0"]]),
+    "the last that was seen is deleted": (
+        lambda store: delete(store, LATER, "r4"),
+        [["r3", "r4"], ["r2", "r1"], ["r0"]],
+    ),
+    "one comes in": (lambda store: create(store, LATER, received(), "new"), [["r3", "r4"], ["r2", "r1"], ["r0"]]),
+    "one that is still to come is deleted": (lambda store: delete(store, LATER, "r2"), [["r3", "r4"], ["r1", "r0"]]),
+}
+
+
+@pytest.mark.parametrize(("done", "expected"), MEANWHILE.values(), ids=MEANWHILE)
+def test_no_page_passes_over_a_response_though_meanwhile(
+    done: Callable[[Engine], object], expected: list[list[str]], store: Engine
+) -> None:
+    five(store)
+
+    assert pages(store, lambda: done(store)) == expected
+
+
+def test_the_total_counts_all_that_match_on_every_page(store: Engine) -> None:
+    five(store)
+    total, _, last = search(store, "hospital", Criteria(), count=2)
+
+    assert [total, search(store, "hospital", Criteria(), count=2, after=last)[0]] == [5, 5]
+    assert search(store, "hospital", Criteria(), count=0) == (5, [], None)
+    assert search(store, "hospital", Criteria(), count=5)[2] is None, "nothing is behind the last page"
 
 
 def test_those_of_a_patient_are_the_clients_own_last_updated_first(store: Engine) -> None:
@@ -416,7 +458,7 @@ def test_responses_that_cannot_be_looked_up_are_never_none(store: Engine) -> Non
 
     for look in (
         lambda: of_patient(store, "hospital", PATIENT),
-        lambda: search(store, "hospital", Criteria(), count=1, after=0),
+        lambda: search(store, "hospital", Criteria(), count=1),
         lambda: read(store, "hospital", "one"),
     ):
         with pytest.raises(Unavailable):
@@ -440,7 +482,7 @@ def test_text_of_any_length_is_kept_and_found(store: Engine) -> None:
 
     for name in ("questionnaire", "status", "author", "identifier"):
         wanted: dict[str, Any] = {name: ((None, words[name]) if name == "identifier" else words[name],)}
-        assert search(store, "hospital", Criteria(**wanted), count=9, after=0) == (1, [made])
+        assert search(store, "hospital", Criteria(**wanted), count=9) == (1, [made], None)
     assert create_unless(store, LATER, received(), Criteria(identifier=((None, words["identifier"]),))) == (made, False)
 
 

@@ -90,6 +90,14 @@ SEARCHES = [
     ("authored=eb2026-03-02", "a"),
     ("authored=ge2026-03-02&authored=lt2026-04-01", "b"),
     ("authored=2026-03-01T11:00:00%2B01:00", "a"),
+    ("authored=ge2026-04-20", "c"),
+    ("authored=gt2026-04-20", "c"),
+    ("authored=gt2026-04-30", ""),
+    ("authored=eq2026-04-01", ""),
+    ("authored=ne2026-04-01", "abc"),
+    ("authored=eb2026-04-20", "ab"),
+    ("authored=lt2026-04-20", "abc"),
+    ("authored=sa2026-04-20", ""),
     ("authored=2026-03-01T10:00Z", "a"),
     ("_id=nothing", ""),
     ("colour=red", "abc"),
@@ -178,6 +186,26 @@ def test_the_pages_of_a_search_follow_each_other(held: FlaskClient) -> None:
         links = {link["relation"]: link["url"] for link in bundle["link"]}
         address = links.get("next", "").removeprefix(PUBLIC)
     assert seen == ["c", "b", "a"]  # the newest first
+
+
+@pytest.mark.requirement("R-8")
+def test_who_follows_the_links_sees_all_though_one_is_updated_meanwhile(screening: Screening, tmp_path: Path) -> None:
+    with serving(screening, tmp_path) as client:
+        first, *_ = [stored(client, sound(**identified(name))) for name in "abc"]
+        page = client.get(f"{URL}?_count=1").get_json()
+        update(client, first, sound(**identified("A"), id=resource(first).rpartition("/")[2]))
+        seen = [page["entry"][0]["resource"]["identifier"]["value"]]
+        while follow := [link["url"].removeprefix(PUBLIC) for link in page["link"] if link["relation"] == "next"]:
+            page = client.get(follow[0]).get_json()
+            seen.append(page["entry"][0]["resource"]["identifier"]["value"])
+
+    assert seen == ["c", "b", "A"]
+
+
+@pytest.mark.requirement("R-8")
+@pytest.mark.parametrize("after", ["1", "x.y", "-1.a", "9" * 18 + ".a", "1.a b", "1."])
+def test_a_place_that_no_search_gave_is_refused(after: str, held: FlaskClient) -> None:
+    assert "_after" in refusal_of(held.get(URL, query_string={"_after": after}), 400)
 
 
 @pytest.mark.requirement("R-8")

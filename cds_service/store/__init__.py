@@ -8,7 +8,8 @@ from cds_service.store.audit import Act, events, note
 from cds_service.store.criteria import Criteria
 from cds_service.store.database import open_store, transaction, writing
 from cds_service.store.lifetimes import Keep, purge
-from cds_service.store.received import Received, Stored, create, create_unless, delete, of_patient, read, search, update
+from cds_service.store.pages import Place, search
+from cds_service.store.received import Received, Stored, create, create_unless, delete, of_patient, read, update
 from cds_service.store.recorded import decision, issued, record, record_feedback
 from cds_service.store.rights import erase, export, owners
 from cds_service.store.tables import (
@@ -28,6 +29,7 @@ __all__ = [
     "Act",
     "Criteria",
     "Keep",
+    "Place",
     "Received",
     "Stored",
     "access",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, literal, literal_column, or_
+from sqlalchemy import ColumnElement, and_, func, literal, literal_column, not_, or_
 
 from cds_service.store.tables import Words, responses
 
@@ -13,9 +13,9 @@ from cds_service.store.tables import Words, responses
 class Criteria:
     """Of each member any value counts, and all members that have values.
 
-    `questionnaire`: "url" is every version of it, "url|version" that one. `identifier`: system (None: any, "": none) and
-    value ("": any). `patient`: keyed hashes. `authored`: prefix (eq, ne, lt, le, gt, ge, sa, eb) and the first and last
-    moment named, all of them; an undated response matches none.
+    `questionnaire`: "url" is every version of it, "url|version" that one. `identifier`: system (None: any, "": none)
+    and value ("": any). `patient`: keyed hashes. `authored`: prefix (eq, ne, lt, le, gt, ge, sa, eb) and the first and
+    last moment named, all of them; an undated response matches none.
     """
 
     ids: tuple[str, ...] = ()
@@ -62,14 +62,16 @@ def _identified(system: str | None, value: str) -> ColumnElement[bool]:
 
 
 def _dated(prefix: str, first: datetime, last: datetime) -> ColumnElement[bool]:
-    authored = responses.c.authored
+    """What was filled in is a span as well, from `authored` to `dated`; of one that was to come, to its receipt."""
+    authored, dated = responses.c.authored, responses.c.dated
+    within = and_(authored >= first, dated <= last)
     return {
-        "eq": and_(authored >= first, authored <= last),
-        "ne": or_(authored < first, authored > last),
+        "eq": within,
+        "ne": and_(authored.is_not(None), not_(within)),
         "lt": authored < first,
-        "eb": authored < first,
+        "eb": and_(authored.is_not(None), dated < first),
         "le": authored <= last,
-        "gt": authored > last,
+        "gt": and_(authored.is_not(None), dated > last),
         "sa": authored > last,
-        "ge": authored >= first,
+        "ge": and_(authored.is_not(None), dated >= first),
     }[prefix]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, bindparam, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, bindparam, select
 
 from cds_content.shapes import Json
 from cds_service.errors import Conflict, PreconditionFailed
@@ -19,13 +19,12 @@ from cds_service.store.prepared import column, prepare, reading, run
 from cds_service.store.tables import in_utc, responses
 
 _REFUSAL = "the response cannot be kept; send it again later"
-_UNREAD = "the responses cannot be looked up; try again later"
+UNREAD = "the responses cannot be looked up; try again later"
 _THERE = (responses.c.current, responses.c.body.is_not(None))
-_ORDER = (responses.c.updated_at.desc(), responses.c.id)
 _OF_PATIENT = (
     select(responses.c.body)
     .where(responses.c.client == bindparam("owner"), responses.c.patient == bindparam("who"), *_THERE)
-    .order_by(*_ORDER)
+    .order_by(responses.c.updated_at.desc(), responses.c.id)
 )
 
 
@@ -57,6 +56,11 @@ class Stored:
     body: Json | None
 
 
+def stored(row: RowMapping) -> Stored:
+    """The version in this row."""
+    return Stored(row["id"], row["version"], row["updated_at"], row["body"])
+
+
 def create(engine: Engine, act: Act, received: Received, id: str | None = None) -> Stored:  # noqa: A002 # as in FHIR
     """Commits a new response under `id`, else under a new one; after a delete its versions are counted on.
 
@@ -72,10 +76,10 @@ def create_unless(engine: Engine, act: Act, received: Received, criteria: Criter
     Raises PreconditionFailed when several match; Unavailable. Source: FHIR R4, "Conditional create".
     """
     with writing(engine, _REFUSAL, act.client, "conditional create") as connection:
-        found = connection.execute(_current(act.client, criteria).limit(2)).mappings().all()
+        found = connection.execute(matching(act.client, criteria).limit(2)).mappings().all()
         if len(found) > 1:
             raise PreconditionFailed("If-None-Exist: several responses match; write criteria that at most one matches")
-        return (_stored(found[0]), False) if found else (_create(connection, act, received, str(uuid4())), True)
+        return (stored(found[0]), False) if found else (_create(connection, act, received, str(uuid4())), True)
 
 
 def update(engine: Engine, act: Act, id: str, received: Received, if_match: int | None) -> Stored | None:  # noqa: A002 # as in FHIR
@@ -112,21 +116,14 @@ def read(engine: Engine, client: str, id: str, version: int | None = None) -> St
         return None
     which = responses.c.current if version is None else responses.c.version == version
     query = select(responses).where(responses.c.client == client, responses.c.id == id, which)
-    with transaction(engine, _UNREAD) as connection:
+    with transaction(engine, UNREAD) as connection:
         found = connection.execute(query).mappings().one_or_none()
-    return _stored(found) if found else None
+    return stored(found) if found else None
 
 
-def search(engine: Engine, client: str, criteria: Criteria, *, count: int, after: int) -> tuple[int, list[Stored]]:
-    """How many of the client's responses match, and `count` of them without the first `after`; last updated first.
-
-    Deleted ones do not match. Raises Unavailable.
-    """
-    query = _current(client, criteria)
-    with transaction(engine, _UNREAD) as connection:
-        total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
-        page = connection.execute(query.limit(min(count, MOST)).offset(min(after, MOST)))
-        return total, [_stored(row) for row in page.mappings()]
+def matching(client: str, criteria: Criteria) -> Select[tuple[object, ...]]:
+    """The client's responses as they are now that meet the criteria; deleted ones do not."""
+    return select(responses).where(responses.c.client == client, *_THERE, *conditions(criteria))
 
 
 def of_patient(engine: Engine, client: str, patient: str, most: int = MOST) -> list[Json]:
@@ -134,13 +131,9 @@ def of_patient(engine: Engine, client: str, patient: str, most: int = MOST) -> l
 
     Raises Unavailable.
     """
-    with reading(engine, _UNREAD) as cursor:
+    with reading(engine, UNREAD) as cursor:
         run(cursor, prepare(engine.dialect, _OF_PATIENT), {"owner": client, "who": patient})
         return column(engine, responses.c.body.type, cursor.fetchmany(most))
-
-
-def _current(client: str, criteria: Criteria) -> Select[tuple[object, ...]]:
-    return select(responses).where(responses.c.client == client, *_THERE, *conditions(criteria)).order_by(*_ORDER)
 
 
 def _create(connection: Connection, act: Act, received: Received, id_: str) -> Stored:
@@ -209,7 +202,3 @@ def _body(body: Json, made: Stored) -> Json:
 def instant(moment: datetime) -> str:
     """A moment as FHIR writes an instant, in UTC."""
     return f"{in_utc(moment).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
-
-
-def _stored(row: RowMapping) -> Stored:
-    return Stored(row["id"], row["version"], row["updated_at"], row["body"])

@@ -133,7 +133,7 @@ responses = Table(  # one row for each version of a QuestionnaireResponse
     Column("dated", Moment, nullable=False, index=True),  # its lifetime begins here
     Column("body", JSON(none_as_null=True)),  # NULL: this version says that it was deleted
     Index("ix_responses_patient", "client", "patient"),
-    Index("ix_responses_updated_at", "client", "updated_at"),
+    Index("ix_responses_received_at", "client", "received_at"),
     Index(
         "ix_responses_identifier",
         "identifier_value",

@@ -10,9 +10,10 @@ from cds_service.audit import audit_event
 from cds_service.dates import span
 from cds_service.errors import BadRequest, NotFound
 from cds_service.resources import ID
+from cds_service.searching import following, offset, page_size
 from cds_service.store import events
 from cds_service.web import Deployment, caller, hash_patient
-from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
+from cds_service.web.exchange import asked, refuse_format, resource_answer, searchset
 
 SEARCH = {"_id": "token", "date": "date", "patient": "reference"}
 _MOMENT = timedelta(microseconds=1)
@@ -31,11 +32,11 @@ def routes(service: Deployment) -> Blueprint:
     def search() -> Response:
         owner = caller(service, role="auditor", needs="AuditEvent.s").owner
         pairs = asked(SEARCH)
-        count, after = paging(pairs)
-        wanted = _criteria(pairs, service, owner)
+        count, after, wanted = page_size(pairs), offset(pairs), _criteria(pairs, service, owner)
         total, rows = (0, []) if wanted is None else events(service.store, owner, **wanted, count=count, after=after)
         found = [audit_event(dict(row), address) for row in rows]
-        return resource_answer(searchset(address, "AuditEvent", found, total, pairs, count, after), language="en")
+        bundle = searchset(address, "AuditEvent", found, total, pairs, following(pairs, total))
+        return resource_answer(bundle, language="en")
 
     @blueprint.get("/<id_>")
     @blueprint.get("/<id_>/_history/1")

@@ -15,7 +15,7 @@ from werkzeug.http import parse_options_header
 from cds_content.shapes import Json
 from cds_service import strict_json
 from cds_service.errors import NotAcceptable, ServiceError, Unprocessable, UnsupportedMedia
-from cds_service.searching import paging, searchset, trimmed, understood
+from cds_service.searching import searchset, trimmed, understood
 from cds_service.web import FHIR_JSON, Caller, Deployment, caller
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "issue",
     "naming",
     "outcome",
-    "paging",
     "preference",
     "refuse_format",
     "refuse_format_naming",

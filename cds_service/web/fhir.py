@@ -16,8 +16,9 @@ from cds_service.definitions import fault_codes, operation_definition
 from cds_service.errors import BadRequest, NotFound
 from cds_service.operations import OPERATIONS
 from cds_service.search_parameters import MODIFIERS, matches
+from cds_service.searching import following, offset, page_size
 from cds_service.web import Deployment, language
-from cds_service.web.exchange import asked, paging, refuse_format, resource_answer, searchset
+from cds_service.web.exchange import asked, refuse_format, resource_answer, searchset
 
 _SMALL = 1_000  # bytes; less is not worth compressing
 
@@ -41,10 +42,10 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post(f"/<{kinds}:kind>/_search")
     def search(kind: str) -> Response:
         pairs = asked(searched(kind), MODIFIERS)
-        count, after = paging(pairs)
+        start = offset(pairs)
         found = [one for one in published if one["resourceType"] == kind and matches(one, pairs)]
-        page = [spoken(one) for one in found[after : after + count]]
-        bundle = searchset(address, kind, page, len(found), pairs, count, after)
+        page = [spoken(one) for one in found[start : start + page_size(pairs)]]
+        bundle = searchset(address, kind, page, len(found), pairs, following(pairs, len(found)))
         return resource_answer(bundle, language=language())
 
     @blueprint.get(f"/<{kinds}:kind>/<id_>")
