@@ -169,7 +169,7 @@ def test_staff_are_recorded_as_named_and_patients_and_relatives_by_their_hash(
 
 @pytest.mark.requirement("S-14")
 def test_each_write_of_a_response_has_its_event_by_the_profile_of_balp(app: FlaskClient) -> None:
-    headers = {"X-Request-Id": "request-7"}
+    headers = {"X-Request-Id": "6f1ed002-ab59-4a12-8b3d-3c6c1d3e2f0a"}
     created = app.post(RESPONSES, json=response(EMERGENCY), headers=headers, content_type="application/fhir+json")
     address = created.headers["Location"].partition("/_history")[0]
     id_ = address.rpartition("/")[2]
@@ -183,8 +183,30 @@ def test_each_write_of_a_response_has_its_event_by_the_profile_of_balp(app: Flas
         (data,) = [entity for entity in event["entity"] if coded(entity["type"]) == (TYPES, "2")]
         assert data["what"] == {"reference": f"QuestionnaireResponse/{id_}/_history/{version}"}
         assert event["agent"][0]["requestor"] is True  # no user is known: the client asked
-    requests = [one["what"]["identifier"]["value"] for one in creation["entity"] if one["type"]["code"] == "XrequestId"]
-    assert requests == ["request-7"]
+    assert requests_of(creation) == ["6f1ed002-ab59-4a12-8b3d-3c6c1d3e2f0a"]
+
+
+def requests_of(event: Event) -> list[str]:
+    return [one["what"]["identifier"]["value"] for one in event["entity"] if one["type"]["code"] == "XrequestId"]
+
+
+# What a client could write there by mistake; none is an id of a call (a UUID, or that of a trace: W3C Trace Context).
+NO_IDS = ["123456782", "p.jansen", "bsn-123456782", "19800101", "0123456789abcdef"]
+
+
+@pytest.mark.requirement("S-14")
+@pytest.mark.parametrize("id_", NO_IDS)
+def test_what_could_be_a_name_or_a_number_of_a_patient_is_not_recorded_as_the_id_of_a_call(
+    app: FlaskClient, id_: str
+) -> None:
+    answer = app.post(
+        RESPONSES, json=response(EMERGENCY), headers={"X-Request-Id": id_}, content_type="application/fhir+json"
+    )
+
+    (creation,) = events(app)
+
+    assert requests_of(creation) == [answer.headers["X-Request-ID"]]  # the one that the log has as well
+    assert id_ not in str(creation)
 
 
 @pytest.mark.requirement("S-14")
@@ -323,6 +345,36 @@ def test_the_trail_of_one_patient_is_found_by_the_id_that_the_client_knows(app: 
     assert events(app, patient="Patient/p1") == events(app, patient="p1") == [first]
     assert events(app, patient="Patient/p2") == [second]
     assert events(app, patient="Patient/p3") == []
+
+
+EHR = "https://ehr.example/fhir"
+SECOND = "https://second.example/fhir"
+# Each row: why, the patient asked for, the agreed servers, whether the events about Patient/p1 are found. R4, Search,
+# reference: an absolute URL is that resource, and no other with the same id.
+ASKED: list[tuple[str, str, tuple[str, ...], bool]] = [
+    ("the id", "p1", (EHR,), True),
+    ("relative", "Patient/p1", (EHR,), True),
+    ("on the agreed server", f"{EHR}/Patient/p1", (EHR,), True),
+    ("on one of two agreed servers", f"{SECOND}/Patient/p1", (EHR, SECOND), True),
+    ("relative, with two agreed servers", "Patient/p1", (EHR, SECOND), True),
+    ("on a server of nobody's", "https://evil.example/fhir/Patient/p1", (EHR,), False),
+    ("below the agreed server", f"{EHR}/r5/Patient/p1", (EHR,), False),
+    ("on a server whose name begins alike", f"{EHR}x/Patient/p1", (EHR,), False),
+    ("on a server, where none is agreed", f"{EHR}/Patient/p1", (), False),
+]
+
+
+@pytest.mark.requirement("S-14", "R-8")
+@pytest.mark.parametrize("case", ASKED, ids=[case[0] for case in ASKED])
+def test_the_trail_is_that_of_a_patient_on_the_agreed_servers(
+    screening: Screening, tmp_path: Path, case: tuple[str, str, tuple[str, ...], bool]
+) -> None:
+    _, patient, servers, found = case
+    clients = {DEVELOPMENT: Client(roles=frozenset({"client", "auditor"}), fhir_servers=servers)}
+    with serving(screening, tmp_path, clients=clients) as client:
+        cards_of(send(client, call(response(EMERGENCY))))
+
+        assert bool(events(client, patient=patient)) is found
 
 
 @pytest.fixture(name="trail", scope="module")

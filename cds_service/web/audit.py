@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from flask import Blueprint, Response
 
@@ -12,13 +13,13 @@ from cds_service.errors import BadRequest, NotFound
 from cds_service.resources import ID
 from cds_service.searching import following, offset, page_size
 from cds_service.store import events
-from cds_service.web import Deployment, caller, hash_patient
+from cds_service.web import Caller, Deployment, caller, hash_patient
 from cds_service.web.exchange import asked, refuse_format, resource_answer, searchset
 
 SEARCH = {"_id": "token", "date": "date", "patient": "reference"}
 _MOMENT = timedelta(microseconds=1)
 _SECOND = datetime.min.replace(tzinfo=UTC) + _MOMENT  # the second moment that there is: only the first is before it
-_PATIENT = re.compile(rf"(?:(?:https?://[^\s|#?]+/)?Patient/)?({ID})", re.ASCII)
+_PATIENT = re.compile(rf"(?:(?:(https?://[^\s|#?]+)/)?Patient/)?({ID})", re.ASCII)
 
 
 def routes(service: Deployment) -> Blueprint:
@@ -30,10 +31,11 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.get("")
     @blueprint.post("/_search")
     def search() -> Response:
-        owner = caller(service, role="auditor", needs="AuditEvent.s").owner
+        who = caller(service, role="auditor", needs="AuditEvent.s")
         pairs = asked(SEARCH)
-        count, after, wanted = page_size(pairs), offset(pairs), _criteria(pairs, service, owner)
-        total, rows = (0, []) if wanted is None else events(service.store, owner, **wanted, count=count, after=after)
+        count, after, wanted = page_size(pairs), offset(pairs), _criteria(pairs, service, who)
+        asking = partial(events, service.store, who.owner, count=count, after=after)
+        total, rows = (0, []) if wanted is None else asking(**wanted)
         found = [audit_event(dict(row), address) for row in rows]
         bundle = searchset(address, "AuditEvent", found, total, pairs, following(pairs, total))
         return resource_answer(bundle, language="en")
@@ -56,7 +58,7 @@ def _number(id_: str) -> int | None:
     return int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 19 else None
 
 
-def _criteria(pairs: list[tuple[str, str]], service: Deployment, owner: str) -> Json | None:
+def _criteria(pairs: list[tuple[str, str]], service: Deployment, who: Caller) -> Json | None:
     """What the store is asked; None when nothing can match. Raises BadRequest for values that cannot be read."""
     given = [pair for pair in pairs if pair[0] in SEARCH]
     names = [name for name, _ in given if name != "date"]
@@ -67,15 +69,17 @@ def _criteria(pairs: list[tuple[str, str]], service: Deployment, owner: str) -> 
         if name == "_id":
             wanted["id"] = _number(value)
         if name == "patient":
-            wanted["patient"] = _hash(value, service, owner)
+            wanted["patient"] = _hash(value, service, who)
     return None if None in wanted.values() else wanted
 
 
-def _hash(value: str, service: Deployment, owner: str) -> str:
+def _hash(value: str, service: Deployment, who: Caller) -> str | None:
+    """The hash of the patient, whom the trail names by the id alone; None for one on a server that is not agreed."""
     match = _PATIENT.fullmatch(value)
     if not match:
         raise BadRequest("patient: is no reference; write Patient/ and the id on your own FHIR server")
-    return hash_patient(service, owner, match[1])
+    server, id_ = match.groups()
+    return hash_patient(service, who.owner, id_) if server in (None, *who.client.fhir_servers) else None
 
 
 def _period(values: list[str]) -> dict[str, datetime]:

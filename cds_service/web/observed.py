@@ -30,7 +30,7 @@ def _begin() -> None:
     named = request.headers.get("X-Request-ID", "")
     g.request_id = named if _REQUEST_ID.fullmatch(named) else str(uuid4())
     g.began = time.monotonic()
-    g.bound = bind_contextvars(request=g.request_id)  # also in what else this call writes
+    g.bound = bind_contextvars(request=g.request_id)  # also in what else this call writes; the audit trail takes it too
 
 
 def _tell(response: Response) -> Response:

@@ -3,14 +3,13 @@
 An alarm is named whatever Prefer says, because no hook may fire for hours. Source: HL7 FHIR R4, "RESTful API".
 """
 
-import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
@@ -32,7 +31,6 @@ from cds_service.web.exchange import issue as plain_issue
 from cds_service.web.exchange import naming, outcome, preference, resource_answer
 
 KIND = "QuestionnaireResponse"
-_REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _WITHDRAWN = "entered-in-error"
 _NO_PROVENANCE = "X-Provenance: is not kept; the AuditEvent of this act records who sent what and when"
 log = logs.get()
@@ -121,9 +119,8 @@ def _received(
 
 
 def act(service: Deployment, who: Caller, patient: str) -> Act:
-    """Who does what is recorded now about the patient with this hash; the request's own id is kept where it has one."""
-    named = request.headers.get("X-Request-Id", "")
-    return Act(who.owner, service.now(), "", patient, named if _REQUEST_ID.fullmatch(named) else "")
+    """Who does what is recorded now about the patient with this hash, in the call with this id, as the log has it."""
+    return Act(who.owner, service.now(), "", patient, g.request_id)
 
 
 def beside(service: Deployment, who: Caller, submission: Submission, stored: Stored) -> Submission:
