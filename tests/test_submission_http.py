@@ -25,6 +25,7 @@ PUBLIC = "http://127.0.0.1:8080"
 ALARM = {"rf-saddle": "new"}
 TODAY = {"rf-unwell": "yes", "rf-fever": "yes"}
 DISPOSITIONS = f"{BASE}/CodeSystem/low-back-pain-dispositions"
+CALL_ID = "5cdb16d0-cdce-49ba-aa73-df4fcc4bb885"  # a caller's own id of a call
 TAG = {"system": "urn:tags", "code": "from-the-portal"}
 
 
@@ -443,7 +444,7 @@ def test_the_log_says_who_when_and_which_and_no_answer(ehr: FlaskClient, caplog:
 def test_each_act_is_recorded_with_who_did_what_and_when(screening: Screening, tmp_path: Path) -> None:
     before = datetime.now(UTC)
     with serving(screening, tmp_path) as ehr:
-        path = stored(ehr, sound(subject={"reference": f"Patient/{NAME}"}), X_Request_Id="call-7")
+        path = stored(ehr, sound(subject={"reference": f"Patient/{NAME}"}), X_Request_Id=CALL_ID)
         update(ehr, path, sound(id=resource(path).rpartition("/")[2], subject={"reference": f"Patient/{NAME}"}))
         ehr.delete(resource(path))
         submit(ehr, sound(subject=None))
@@ -453,6 +454,6 @@ def test_each_act_is_recorded_with_who_did_what_and_when(screening: Screening, t
     versions = [f"{path.removeprefix('/fhir/')[:-1]}{version}" for version in (3, 2, 1)]
     assert [(row["action"], row["what"]) for row in found] == list(zip("DUC", versions, strict=True))
     assert all(before <= row["at"] <= datetime.now(UTC) and row["client"] == "development" for row in found)
-    assert found[2]["instance"] == "call-7"
+    assert found[2]["instance"] == CALL_ID
     assert len({row["patient"] for row in found}) == 1
     assert NAME not in str(found)
