@@ -34,7 +34,7 @@ class Operation:
         return f"{address}/OperationDefinition/{self.id}"
 
 
-_URL = ("url", "in", 0, "1", "uri", "Its canonical URL; at the type, where no resource is named otherwise.")
+_URL = ("url", "in", 0, "1", "uri", "Its canonical URL; at an instance, no other than that of the address.")
 _VERSION = "Its business version; without it, the current one."
 _LANGUAGE = ("displayLanguage", "in", 0, "1", "code", "nl or en; without it, what Accept-Language says.")
 _CODED: tuple[Parameter, ...] = (
@@ -148,7 +148,7 @@ OPERATIONS = (
         (
             _URL,
             ("valueSetVersion", "in", 0, "1", "string", _VERSION),
-            ("system", "in", 0, "1", "uri", "The system of `code`."),
+            ("system", "in", 0, "1", "uri", "The system of `code`, or of a `coding` that does not say it."),
             ("systemVersion", "in", 0, "1", "string", "The version of the system."),
             *_CODED,
         ),

@@ -25,11 +25,16 @@ class Concept:
 
 def the(resources: Iterable[Json], kind: str, url: str, version: str = "") -> Json:
     """The published resource with this canonical URL, which may end in |version. Raises NotFound when there is none."""
-    url, _, pinned = url.partition("|")
     for one in resources:
-        if (one["resourceType"], one["url"]) == (kind, url) and {pinned, version} <= {"", one["version"]}:
+        if one["resourceType"] == kind and names(one, url, version):
             return one
     raise NotFound(f"url, version: no such {kind} here; GET /fhir/{kind} lists what there is")
+
+
+def names(one: Json, url: str, version: str = "") -> bool:
+    """Whether a canonical URL, which may end in |version, and a version (empty: any) are those of the resource."""
+    url, _, pinned = url.partition("|")
+    return bool(url == one["url"] and {pinned, version} <= {"", one["version"]})
 
 
 def concepts(resources: Sequence[Json], one: Json) -> list[Concept]:
@@ -67,12 +72,15 @@ def expansion(value_set: Json, found: Sequence[Concept], wanted: Json, language:
 def checked(found: Sequence[Concept], codings: Sequence[Json], language: str) -> list[tuple[str, object]]:
     """Whether one of the codings is among the concepts, as the parameters that $validate-code returns.
 
-    A display that is given must be one of the wordings, in any language and whatever its case.
+    A display that is given must be one of the wordings, in any language and whatever its case. A coding without a
+    system is none of them: the same code means something else in another system.
     """
     message = "the code is not in it"
     for coding in codings:
+        if "system" not in coding:
+            message = "the coding has no system; write that of its code"
         for one in found:
-            if (coding.get("system", one.system), coding.get("code")) != (one.system, one.code):
+            if (coding.get("system"), coding.get("code")) != (one.system, one.code):
                 continue
             if coding.get("version", one.version) != one.version:
                 message = "this version of the code system is not there"

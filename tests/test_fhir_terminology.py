@@ -136,6 +136,20 @@ CODED: dict[str, tuple[Json, bool]] = {
         {"code": {"valueCode": "yes"}, "system": {"valueUri": ANSWERS}, "systemVersion": {"valueString": "2.0.0"}},
         False,
     ),
+    "a coding without its system, which a code means nothing without": (
+        {"coding": {"valueCoding": {"code": "yes"}}},
+        False,
+    ),
+    "no coding with a system": ({"codeableConcept": {"valueCodeableConcept": {"coding": [{"code": "yes"}]}}}, False),
+    "a coding, its system beside it": (
+        {"coding": {"valueCoding": {"code": "yes"}}, "system": {"valueUri": ANSWERS}},
+        True,
+    ),
+    "a coding, another version beside it": (
+        {"coding": {"valueCoding": YES}, "systemVersion": {"valueString": "2.0.0"}},
+        False,
+    ),
+    "a coding, another display beside it": ({"coding": {"valueCoding": YES}, "display": {"valueString": "Nee"}}, False),
 }
 
 
@@ -148,6 +162,23 @@ def test_a_code_is_in_a_value_set_or_not(client: FlaskClient, given: Json, resul
         assert said["result"] is result
         assert ("message" in said) == (not result)
         assert said.get("display") == ("Ja" if result else None)
+
+
+@pytest.mark.requirement("S-3")
+def test_a_coding_without_a_system_is_told_what_to_write(client: FlaskClient) -> None:
+    body = parameters(coding={"valueCoding": {"code": "yes"}})
+
+    said = _said(client.post(f"/fhir/{BY_ID}/$validate-code", json=body).get_json())
+
+    assert (said["result"], said["message"]) == (False, "the coding has no system; write that of its code")
+
+
+@pytest.mark.requirement("S-3")
+def test_the_resource_at_the_address_may_be_named_again(client: FlaskClient) -> None:
+    for query in (f"url={SET}", f"url={SET}|1.0.0", f"url={SET}&valueSetVersion=1.0.0", "valueSetVersion=1.0.0"):
+        assert expanded(client, query)["contains"]
+    again = f"CodeSystem/low-back-pain-answers/$validate-code?url={ANSWERS}&version=1.0.0&code=yes"
+    assert _said(get(client, again))["result"] is True
 
 
 @pytest.mark.requirement("S-3", "Q-9")
@@ -182,6 +213,10 @@ def test_a_code_is_looked_up_with_its_wordings(client: FlaskClient) -> None:
     assert [{"name": "language", "valueCode": "nl"}, {"name": "value", "valueString": "Weet ik niet"}] in wordings
     by_post = client.post("/fhir/CodeSystem/$lookup", json=parameters(coding={"valueCoding": YES}))
     assert _said(by_post.get_json())["display"] == "Ja"
+    beside = parameters(coding={"valueCoding": {"code": "yes"}}, system={"valueUri": ANSWERS})
+    assert _said(client.post("/fhir/CodeSystem/$lookup", json=beside).get_json())["display"] == "Ja"
+    older = parameters(coding={"valueCoding": YES}, version={"valueString": "0.9.0"})
+    refusal_of(client.post("/fhir/CodeSystem/$lookup", json=older), 404)
     refusal_of(client.get(f"/fhir/CodeSystem/$lookup?system={ANSWERS}&code=perhaps"), 404)
     refusal_of(client.get(f"/fhir/CodeSystem/$lookup?system={SNOMED}&code=279039007"), 404)
 
@@ -200,6 +235,14 @@ WRONG = [
     "CodeSystem/$validate-code?code=yes",
     f"CodeSystem/$lookup?system={ANSWERS}",
     "CodeSystem/$lookup?code=yes",
+    # Something else is named than what is at the address.
+    f"{BY_ID}/$expand?url={BASE}/ValueSet/other",
+    f"{BY_ID}/$expand?url={SET}|2.0.0",
+    f"{BY_ID}/$expand?valueSetVersion=2.0.0",
+    f"{BY_ID}/$validate-code?url={BASE}/ValueSet/other&system={ANSWERS}&code=yes",
+    "CodeSystem/low-back-pain-answers/$validate-code?url=http://snomed.info/sct&code=yes",
+    "CodeSystem/low-back-pain-answers/$validate-code?version=2.0.0&code=yes",
+    f"CodeSystem/low-back-pain-answers/$validate-code?system={ANSWERS}&code=yes",
 ]
 WRONG_BODIES: dict[str, tuple[str, Json]] = {
     "a value set of the client's own": (
@@ -219,6 +262,18 @@ WRONG_BODIES: dict[str, tuple[str, Json]] = {
         parameters(code={"valueCode": "yes"}, system={"valueUri": ANSWERS}, coding={"valueCoding": YES}),
     ),
     "a coding without its system": ("CodeSystem/$lookup", parameters(coding={"valueCoding": {"code": "yes"}})),
+    "a coding, another system beside it": (
+        "CodeSystem/$lookup",
+        parameters(coding={"valueCoding": YES}, system={"valueUri": SNOMED}),
+    ),
+    "a coding with its version, another version beside it": (
+        "CodeSystem/$lookup",
+        parameters(coding={"valueCoding": YES | {"version": "1.0.0"}}, version={"valueString": "2.0.0"}),
+    ),
+    "a coding of a value set, another system beside it": (
+        f"{BY_ID}/$validate-code",
+        parameters(coding={"valueCoding": YES}, system={"valueUri": SNOMED}),
+    ),
 }
 
 

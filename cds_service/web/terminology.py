@@ -1,7 +1,7 @@
 """/fhir/ValueSet and /fhir/CodeSystem: $expand, $validate-code and $lookup. Source: FHIR R4, Terminology Service."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -12,13 +12,17 @@ from cds_service.dates import instant
 from cds_service.errors import BadRequest, NotFound
 from cds_service.operations import OPERATIONS
 from cds_service.parameters import Given, read_parameters, write_parameters
-from cds_service.terminology import checked, concepts, expansion, looked_up, the
+from cds_service.terminology import checked, concepts, expansion, looked_up, names, the
 from cds_service.web import Deployment, language
 from cds_service.web.exchange import refuse_format, resource_answer, sent
 
 _ALWAYS = ("_format", "_pretty")
-_WHOLE, _BOOLEAN = ("offset", "count"), ("includeDesignations",)
+_NUMBERS, _BOOLEAN = ("offset", "count"), ("includeDesignations",)
 _COMPLEX = ("coding", "codeableConcept")
+# What a coding holds, and the parameter that says the same beside it.
+_OF_VALUE_SET = {"system": "system", "version": "systemVersion", "display": "display"}
+_OF_CODE_SYSTEM = {"display": "display"}  # its `version` is that of the resource
+_OF_LOOKUP = {"system": "system", "version": "version"}
 
 
 def routes(service: Deployment) -> Blueprint:
@@ -50,16 +54,20 @@ def routes(service: Deployment) -> Blueprint:
 
     def validated(kind: str, id_: str) -> Response:
         given = _given(kind, "validate-code")
-        found = concepts(published, _named(published, kind, id_, given))
+        named = _named(published, kind, id_, given)
         codings, spoken = _codings(kind, given), _language(given)
-        return resource_answer(write_parameters(checked(found, codings, spoken)), language=spoken)
+        if kind == "CodeSystem":  # which names the system of its codes; a value set may hold those of several
+            codings = [{"system": named["url"]} | one for one in codings]
+        said = checked(concepts(published, named), codings, spoken)
+        return resource_answer(write_parameters(said), language=spoken)
 
     @blueprint.route("/CodeSystem/$lookup", methods=both)
     def lookup() -> Response:
         given = _given("CodeSystem", "lookup")
         if ("code" in given) == ("coding" in given):
             raise BadRequest("code, coding: write one of them")
-        coding, spoken = given.get("coding", given), _language(given)
+        spoken = _language(given)
+        coding = _completed(given["coding"], given, _OF_LOOKUP) if "coding" in given else given
         system = the(published, "CodeSystem", _text(coding, "system"), _text(coding, "version", ""))
         said = looked_up(system, concepts(published, system), _text(coding, "code"), spoken)
         return resource_answer(write_parameters(said), language=spoken)
@@ -68,12 +76,17 @@ def routes(service: Deployment) -> Blueprint:
 
 
 def _named(published: list[Json], kind: str, id_: str, given: Json) -> Json:
-    """The resource at the address, or the one that `url` names. Raises NotFound when there is none."""
+    """The resource at the address, or the one that `url` names. Raises NotFound when there is none.
+
+    Raises BadRequest where the parameters name another one than the address does: the answer would be of either.
+    """
+    version = "valueSetVersion" if kind == "ValueSet" else "version"
     if not id_:
-        version = "valueSetVersion" if kind == "ValueSet" else "version"
         return the(published, kind, _text(given, "url"), _text(given, version, ""))
     for one in published:
         if (one["resourceType"], one["id"]) == (kind, id_):
+            if not names(one, _text(given, "url", one["url"]), _text(given, version, "")):
+                raise BadRequest(f"url, {version}: name another {kind} than the address; leave them out")
             return one
     raise NotFound(f"no such {kind}; GET /fhir/{kind} lists what there is")
 
@@ -81,46 +94,58 @@ def _named(published: list[Json], kind: str, id_: str, given: Json) -> Json:
 def _given(kind: str, code: str) -> Json:
     """The parameters that were sent, each once. Raises BadRequest for one that the operation does not have."""
     (operation,) = [one for one in OPERATIONS if (one.kind, one.code) == (kind, code)]
-    names = {name for name, use, *_ in operation.parameters if use == "in"}
+    known = {name for name, use, *_ in operation.parameters if use == "in"}
     if request.method == "POST":
-        return _once(read_parameters(sent()), names)
-    return _once({name: said for name, said in request.args.lists() if name not in _ALWAYS}, names - set(_COMPLEX))
+        return _once(read_parameters(sent()), known)
+    return _once({name: said for name, said in request.args.lists() if name not in _ALWAYS}, known - set(_COMPLEX))
 
 
-def _once(given: Given, names: Collection[str]) -> Json:
-    unknown = [name for name in given if name not in names]
+def _once(given: Given, known: Collection[str]) -> Json:
+    unknown = [name for name in given if name not in known]
     if unknown or any(len(values) > 1 for values in given.values()):
-        raise BadRequest(f"parameters: one is not supported, or given twice; write some of: {', '.join(sorted(names))}")
+        raise BadRequest(f"parameters: one is not supported, or given twice; write some of: {', '.join(sorted(known))}")
     return {name: _typed(name, value) for name, (value,) in given.items()}
 
 
 def _typed(name: str, value: Any) -> Any:
     """A parameter in its type, also where it is a text of the URL. Raises BadRequest when it is of another."""
-    if name in _WHOLE and isinstance(value, str | int) and re.fullmatch(r"\d{1,9}", str(value), re.ASCII):
+    if name in _NUMBERS and isinstance(value, str | int) and re.fullmatch(r"\d{1,9}", str(value), re.ASCII):
         return int(value)
     if name in _BOOLEAN and value in (True, False, "true", "false"):
         return value in (True, "true")
     kind = dict if name in _COMPLEX else str
-    if name in (*_WHOLE, *_BOOLEAN) or not isinstance(value, kind):
+    if name in (*_NUMBERS, *_BOOLEAN) or not isinstance(value, kind):
         raise BadRequest(f"{name}: is of another type; its OperationDefinition says which")
     return value
 
 
 def _codings(kind: str, given: Json) -> list[Json]:
     """The codings to check, of which one must be valid. Raises BadRequest for what is none."""
+    beside = _OF_VALUE_SET if kind == "ValueSet" else _OF_CODE_SYSTEM
     if sum(name in given for name in ("code", *_COMPLEX)) != 1:
         raise BadRequest("code, coding, codeableConcept: write one of them")
     if kind == "ValueSet" and "code" in given and "system" not in given:
         raise BadRequest("system: is missing; write that of the code")
     if "code" in given:
-        names = {"system": "system", "version": "systemVersion", "code": "code", "display": "display"}
-        return [{name: given[said] for name, said in names.items() if said in given}]
-    found = [given["coding"]] if "coding" in given else given["codeableConcept"].get("coding")
+        return [{"code": given["code"]} | {name: given[said] for name, said in beside.items() if said in given}]
+    if "coding" in given:
+        found = [_completed(given["coding"], given, beside)]
+    else:
+        found = given["codeableConcept"].get("coding")
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise BadRequest("codeableConcept.coding: write an array of codings")
     for one, name in ((one, name) for one in found for name in ("system", "version", "code", "display")):
         _text(one, name, "")
     return found
+
+
+def _completed(coding: Json, given: Json, beside: Mapping[str, str]) -> Json:
+    """The coding with what the parameters beside it say. Raises BadRequest where these contradict it."""
+    said = {member: given[name] for member, name in beside.items() if name in given}
+    for member, value in said.items():
+        if coding.get(member, value) != value:
+            raise BadRequest(f"{beside[member]}: is not the {member} of the coding; write it once, in the coding")
+    return said | coding
 
 
 def _language(given: Json) -> str:
