@@ -54,7 +54,14 @@ OPERATIONS = (
         f"{_SDC}/Questionnaire-populate",
         "A response in progress for a patient: the age, where a Patient sent along tells it. Nothing is stored.",
         (
-            ("identifier", "in", 0, "1", "Identifier", "Of the form; at the type, one of these three."),
+            (
+                "identifier",
+                "in",
+                0,
+                "1",
+                "Identifier",
+                "Of the form; at the type, one of these three; at an instance, no other form.",
+            ),
             ("questionnaire", "in", 0, "1", "canonical", "The canonical URL of the form."),
             ("questionnaireRef", "in", 0, "1", "Reference", "A reference to the form."),
             ("subject", "in", 1, "1", "Reference", "The patient."),

@@ -21,6 +21,7 @@ from cds_service.resources import ID, dicts, is_of, is_resource, names, parts
 PROFILE = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaireresponse"
 LAUNCH_CONTEXT = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-launchContext"
 FORM = ("identifier", "questionnaire", "questionnaireRef", "canonical")  # canonical: the name in SDC 3.0.0
+KNOWN = (*FORM, "subject", "context", "data", "dataEndpoint", "local")  # the last two are not used, which is said
 _PATIENT = re.compile(rf"(?:(https?://[^\s|#?]+)/)?Patient/({ID})", re.ASCII)
 
 
@@ -38,6 +39,13 @@ def named_form(screenings: Sequence[Screening], given: Given) -> Screening:
             return screening
     ours = ", ".join(screening.canonical for screening in screenings)
     raise refused(said[0], "not-found", f"is no form of this server; write the canonical URL of one: {ours}")
+
+
+def refuse_other_form(screening: Screening, given: Given) -> None:
+    """Raises BadRequest where a parameter names another form than this, which the address names."""
+    for name in FORM:
+        if name in given and not _is_named(screening, one_of(given, name)):
+            raise BadRequest(f"{name}: is another form than the one at this address; leave it out, or ask at that form")
 
 
 def populated(screening: Screening, given: Given, language: str, now: datetime) -> tuple[Json, list[Json]]:
@@ -107,6 +115,9 @@ def _sent(screening: Screening, given: Given) -> tuple[list[Json], list[Json]]:
         raise BadRequest("context, data: hold what is neither a resource nor a reference; write these")
     if "dataEndpoint" in given:
         issues.append(warning("not-supported", "dataEndpoint: data are not fetched; send them along as data"))
+    if given.get("local", [False]) != [False]:
+        words = "local: nothing is known here of a patient; send what is known along as data"
+        issues.append(warning("not-supported", words))
     return found, issues
 
 

@@ -235,12 +235,53 @@ def test_the_form_can_be_named_in_each_way(client: FlaskClient, row: tuple[str, 
 
 
 @pytest.mark.requirement("S-6")
-def test_at_the_form_itself_its_name_is_ignored(client: FlaskClient) -> None:
-    foreign = {"name": "questionnaire", "valueUri": "https://elsewhere.example/Questionnaire/other"}
+@pytest.mark.parametrize("row", [*NAMED, ("nothing", None)], ids=[*(row[0] for row in NAMED), "nothing"])
+def test_at_the_form_itself_its_name_may_be_given_again(client: FlaskClient, row: tuple[str, Any]) -> None:
+    given = [row[1]] if row[1] else []
 
-    begun, _ = populated(post(client, foreign, SUBJECT, *data(patient(40)), address=INSTANCE))
+    begun, _ = populated(post(client, *given, SUBJECT, *data(patient(40)), address=INSTANCE))
 
     assert answers(begun) == {"age": [{"valueInteger": 40}]}
+
+
+OTHER = "https://elsewhere.example/Questionnaire/other"
+# Each row: why, the parameter that names another form than the address does.
+OTHERS: list[tuple[str, Any]] = [
+    ("another form", {"name": "questionnaire", "valueUri": OTHER}),
+    ("another version", {"name": "questionnaire", "valueUri": f"{FORM}|9.9.9"}),
+    ("another form, under its name in SDC 3.0.0", {"name": "canonical", "valueUri": OTHER}),
+    ("a reference", {"name": "questionnaireRef", "valueReference": {"reference": "Questionnaire/other"}}),
+    ("an identifier", {"name": "identifier", "valueIdentifier": {"system": "urn:x", "value": "other"}}),
+    ("a form of the client's own", {"name": "questionnaire", "resource": {"resourceType": "Questionnaire"}}),
+]
+
+
+@pytest.mark.requirement("S-6", "R-11")
+@pytest.mark.parametrize("row", OTHERS, ids=[row[0] for row in OTHERS])
+def test_at_the_form_itself_another_form_is_refused(client: FlaskClient, row: tuple[str, Any]) -> None:
+    reason = refusal_of(post(client, SUBJECT, row[1], address=INSTANCE), 400)
+
+    assert reason.startswith(f"{row[1]['name']}: is another form than the one at this address")
+
+
+@pytest.mark.requirement("S-6", "R-11")
+@pytest.mark.parametrize("address", [TYPE, INSTANCE])
+def test_a_parameter_that_is_not_known_is_refused_at_its_place(client: FlaskClient, address: str) -> None:
+    named = [ASKED] if address == TYPE else []
+
+    reason = refusal_of(post(client, *named, SUBJECT, {"name": "Secret", "valueString": "x"}, address=address), 400)
+
+    assert reason.startswith(f"Parameters.parameter[{len(named) + 1}].name: is unknown; write some of: identifier, ")
+    assert "Secret" not in reason
+
+
+@pytest.mark.requirement("S-6")
+def test_nothing_is_known_here_beside_what_is_sent_and_that_is_said(client: FlaskClient) -> None:
+    local = {"name": "local", "valueBoolean": True}  # of SDC 3.0.0: use what the server knows of the patient
+
+    _, issues = populated(post(client, ASKED, SUBJECT, local, *data(patient(40))))
+
+    assert issues == ["local: nothing is known here of a patient; send what is known along as data"]
 
 
 @pytest.mark.requirement("S-6")

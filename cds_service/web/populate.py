@@ -4,8 +4,8 @@ from flask import Blueprint, Response
 
 from cds_content.screening import Screening
 from cds_service.errors import NotFound
-from cds_service.parameters import Given, read_parameters, write_parameters
-from cds_service.populate import named_form, populated
+from cds_service.parameters import Given, read_parameters, refuse_unknown, write_parameters
+from cds_service.populate import KNOWN, named_form, populated, refuse_other_form
 from cds_service.web import Deployment, caller, language
 from cds_service.web.exchange import refuse_format, resource_answer, sent
 
@@ -19,7 +19,8 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/<id_>/$populate")
     def populate(id_: str = "") -> Response:
         spoken = language(caller(service, needs="Questionnaire.r").client)
-        given = read_parameters(sent())
+        given = read_parameters(body := sent())
+        refuse_unknown(body, KNOWN)
         response, issues = populated(_form(service, id_, given), given, spoken, service.now())
         told = [("issues", {"resourceType": "OperationOutcome", "issue": issues})] if issues else []
         return resource_answer(write_parameters([("response", response), *told]), language=spoken)
@@ -28,10 +29,14 @@ def routes(service: Deployment) -> Blueprint:
 
 
 def _form(service: Deployment, id_: str, given: Given) -> Screening:
-    """The screening of the form at the address; without an id there, of the form that the parameters name."""
+    """The screening of the form at the address; without an id there, of the form that the parameters name.
+
+    Raises NotFound, and BadRequest where the parameters name another form than the address does.
+    """
     if not id_:
         return named_form(service.screenings, given)
     for screening in service.screenings:
         if screening.questionnaire["id"] == id_:
+            refuse_other_form(screening, given)
             return screening
     raise NotFound("no such Questionnaire; GET /fhir/Questionnaire lists what there is")
