@@ -103,7 +103,14 @@ OPERATIONS = (
         f"{_SDC}/QuestionnaireResponse-extract",
         "The answers as Observations and the ServiceRequest that is advised, as a transaction. Nothing is stored.",
         (
-            ("questionnaire-response", "in", 0, "1", "QuestionnaireResponse", "At the type: the response."),
+            (
+                "questionnaire-response",
+                "in",
+                0,
+                "1",
+                "QuestionnaireResponse",
+                "The response; at an instance, no other than that of the address.",
+            ),
             ("questionnaire", "in", 0, "1", "Questionnaire", "Its form, which must be the published one."),
             ("return", "out", 0, "1", "Bundle", "What was extracted."),
             ("issues", "out", 0, "1", "OperationOutcome", "What was not."),

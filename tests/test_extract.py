@@ -365,6 +365,84 @@ def test_a_stored_response_is_extracted_by_its_owner_and_nothing_is_stored(
         assert said(resources) == said(extracted(post(client, response(EMERGENCY)))[0])
 
 
+CREATE = "/fhir/QuestionnaireResponse"
+
+
+def instance(client: FlaskClient, body: Any) -> str:
+    """The address of $extract of this response, stored."""
+    location = client.post(CREATE, json=body).headers["Location"]
+    return f"{location.partition('/_history')[0]}/$extract"
+
+
+def parameters(**resources: Any) -> dict[str, Any]:
+    held = [{"name": name.replace("_", "-"), "resource": one} for name, one in resources.items()]
+    return {"resourceType": "Parameters", "parameter": held}
+
+
+def test_at_a_response_the_same_may_be_sent_again_as_it_is_read(client: FlaskClient) -> None:
+    address = instance(client, response(COMPLETE))
+    same_one = client.get(address.removesuffix("/$extract")).get_json()
+    form = client.get("/fhir/Questionnaire/low-back-pain").get_json()
+
+    for body in (
+        same_one,
+        {name: value for name, value in same_one.items() if name not in ("id", "meta")},  # which we gave it
+        parameters(),
+        parameters(questionnaire_response=same_one),
+        parameters(questionnaire=form),
+    ):
+        assert said(extracted(post(client, body, address))[0]) == list(COMPLETE.items())
+
+
+# Each row: why, the body that contradicts the address or cannot be read, its status, words of the refusal.
+BESIDE: list[tuple[str, Any, int, str]] = [
+    ("other answers", response(CALM | {"rf-saddle": "new"}), 400, "is another response than the one at this address"),
+    ("the id of another", response(COMPLETE, id="other"), 400, "is another response"),
+    ("another, in Parameters", parameters(questionnaire_response=response(CALM)), 400, "is another response"),
+    ("what is no response", {"resourceType": "Patient", "id": "p1"}, 400, "is another response"),
+    ("an array", [], 400, "is another response"),
+    ("a parameter that is not known", parameters(other=response(COMPLETE)), 400, "Parameters: write"),
+    (
+        "another form",
+        parameters(questionnaire={"resourceType": "Questionnaire", "url": "urn:x"}),
+        422,
+        "questionnaire: ",
+    ),
+]
+
+
+@pytest.mark.requirement("S-7", "R-11")
+@pytest.mark.parametrize("row", BESIDE, ids=[row[0] for row in BESIDE])
+def test_at_a_response_what_contradicts_it_is_refused(client: FlaskClient, row: tuple[str, Any, int, str]) -> None:
+    _, body, status, words = row
+    address = instance(client, response(COMPLETE))
+
+    assert words in refusal_of(post(client, body, address), status)
+
+
+@pytest.mark.requirement("S-7", "R-7")
+@pytest.mark.parametrize("where", ["stored", "nothing"])
+def test_an_emergency_that_contradicts_the_address_is_named_first(client: FlaskClient, where: str) -> None:
+    calm = instance(client, response(COMPLETE)) if where == "stored" else f"{CREATE}/nothing/$extract"
+    for body in (response(EMERGENCY), parameters(questionnaire_response=response(EMERGENCY))):
+        answer = post(client, body, calm)
+
+        assert answer.status_code == (400 if where == "stored" else 404)
+        assert answer.get_json()["issue"][0]["details"]["coding"][0]["code"] == "emergency-now"
+
+
+@pytest.mark.requirement("S-7", "R-11")
+@pytest.mark.parametrize(
+    ("data", "media", "status"), [(b"{", "application/fhir+json", 400), (b"<x/>", "application/fhir+xml", 415)]
+)
+def test_at_a_response_what_cannot_be_read_is_refused(
+    client: FlaskClient, data: bytes, media: str, status: int
+) -> None:
+    address = instance(client, response(COMPLETE))
+
+    refusal_of(client.post(address, data=data, content_type=media), status)
+
+
 def kept(folder: Path) -> list[int]:
     """How many rows there are of what a call may leave behind."""
     engine = open_store(f"sqlite:///{folder / 'served.sqlite'}")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from cds_content.shapes import Json
@@ -91,9 +92,9 @@ def sent() -> Any:
 
 
 def sent_if_readable() -> Any:
-    """What was sent, for a request that is refused anyway; None where it cannot be read."""
-    with suppress(ServiceError):
-        return sent()
+    """What was sent, for a request that is refused anyway, whatever it calls itself; None where it is no JSON."""
+    with suppress(ServiceError, RequestEntityTooLarge):
+        return strict_json.read(request.get_data())
     return None
 
 

@@ -8,7 +8,7 @@ Source: SDC 4.0.0, "QuestionnaireResponse/$extract"; HL7 FHIR R4, "Operations".
 import re
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
@@ -20,8 +20,10 @@ from cds_service.resources import ID
 from cds_service.store import read
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.asker import asker
-from cds_service.web.exchange import issue, outcome, refuse_format_naming, resource_answer, sent
-from cds_service.web.submission_answer import KIND, alarms, judge, naming_alarms
+from cds_service.web.exchange import issue, outcome, refuse_format_naming, resource_answer
+from cds_service.web.submission_answer import KIND, alarms, content, judge, naming_alarms, sent_naming_alarms
+
+_RESPONSE = "questionnaire-response"
 
 
 def routes(service: Deployment) -> Blueprint:
@@ -32,7 +34,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/$extract")
     def extract_sent() -> Response:
         who = caller(service, needs="QuestionnaireResponse.r")
-        with naming_alarms(service, who, given := sent()):
+        with naming_alarms(service, who, given := sent_naming_alarms(service, who)):
             body, form = _given(given)
         own = body.get("id") if isinstance(body, dict) else None
         reference = f"{KIND}/{own}" if isinstance(own, str) and re.fullmatch(ID, own) else ""
@@ -41,12 +43,11 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/<id_>/$extract")
     def extract_stored(id_: str) -> Response:
         who = caller(service, needs="QuestionnaireResponse.r")
-        stored = read(service.store, who.owner, id_)
-        if stored is None:
-            raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")
-        if stored.body is None:
-            raise Gone(f"this {KIND} was deleted; its earlier versions are at /_history/ and their number")
-        return _answer(service, who, stored.body, f"{service.public}/fhir/{KIND}/{id_}")
+        given = sent_naming_alarms(service, who) if request.get_data() else write_parameters([])
+        with naming_alarms(service, who, given):
+            stored = _stored(service, who, id_)
+            form = _form_beside(given, stored)
+        return _answer(service, who, stored, f"{service.public}/fhir/{KIND}/{id_}", form)
 
     return blueprint
 
@@ -56,9 +57,36 @@ def _given(body: Any) -> tuple[Any, Any]:
     if not is_parameters(body):
         return body, None
     given = read_parameters(body)
-    if given.keys() - {"questionnaire-response", "questionnaire"} or "questionnaire-response" not in given:
-        raise BadRequest("Parameters: write questionnaire-response, and nothing else but its questionnaire")
-    return one_of(given, "questionnaire-response"), one_of(given, "questionnaire")
+    if given.keys() - {_RESPONSE, "questionnaire"} or _RESPONSE not in given:
+        raise BadRequest(f"Parameters: write {_RESPONSE}, and nothing else but its questionnaire")
+    return one_of(given, _RESPONSE), one_of(given, "questionnaire")
+
+
+def _stored(service: Deployment, who: Caller, id_: str) -> Json:
+    """Raises NotFound, also for what belongs to another, and Gone."""
+    stored = read(service.store, who.owner, id_)
+    if stored is None:
+        raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")
+    if stored.body is None:
+        raise Gone(f"this {KIND} was deleted; its earlier versions are at /_history/ and their number")
+    return stored.body
+
+
+def _form_beside(body: Any, stored: Json) -> Any:
+    """The form that was sent to the address of a response, if any. Raises BadRequest.
+
+    So that nobody takes what is extracted for that of another response that was sent along.
+    """
+    given = read_parameters(body) if is_parameters(body) else {_RESPONSE: [body]}
+    if given.keys() - {_RESPONSE, "questionnaire"}:
+        raise BadRequest(f"Parameters: write nothing, or {_RESPONSE}, the one at this address, and its questionnaire")
+    if not all(_is_same(one, stored) for one in given.get(_RESPONSE, [])):
+        raise BadRequest(f"body: is another response than the one at this address; POST it to /fhir/{KIND}/$extract")
+    return one_of(given, "questionnaire")
+
+
+def _is_same(body: Any, stored: Json) -> bool:
+    return isinstance(body, dict) and body.get("id", stored["id"]) == stored["id"] and content(body) == content(stored)
 
 
 def _is_form(screening: Screening, form: Any) -> bool:

@@ -28,7 +28,7 @@ from cds_service.submission.alarms import (
 from cds_service.submission.kinds import Fault, issue
 from cds_service.web import Caller, Deployment, hash_patient, language
 from cds_service.web.exchange import issue as plain_issue
-from cds_service.web.exchange import naming, outcome, preference, resource_answer
+from cds_service.web.exchange import naming, outcome, preference, resource_answer, sent, sent_if_readable
 
 KIND = "QuestionnaireResponse"
 _WITHDRAWN = "entered-in-error"
@@ -75,6 +75,12 @@ def judge(service: Deployment, who: Caller, body: Any) -> Submission:
 def naming_alarms(service: Deployment, who: Caller, body: Any) -> AbstractContextManager[None]:
     """Whatever refuses a response that could be judged, such as a precondition: its alarms are named first."""
     return naming(lambda: alarms(service, who, body))
+
+
+def sent_naming_alarms(service: Deployment, who: Caller) -> Any:
+    """The JSON that was sent; raises as `sent` does. The alarms are named also where its Content-Type refuses it."""
+    with naming(lambda: alarms(service, who, sent_if_readable())):
+        return sent()
 
 
 def alarms(service: Deployment, who: Caller, body: Any) -> list[Json]:
@@ -129,7 +135,7 @@ def beside(service: Deployment, who: Caller, submission: Submission, stored: Sto
     Of other content the alarm is named first, as not stored; whoever sent it is told that, whatever Prefer says.
     """
     own, there = submission.received, stored.body or {}
-    if _content(there) == _content(own.body):
+    if content(there) == content(own.body):
         return submission
     log.warning("kept, another not stored", **_whose(who), id=stored.id, disposition=own.disposition)
     spoken, screening = language(who.client), submission.screening
@@ -164,7 +170,8 @@ def after(service: Deployment, who: Caller, submission: Submission, before: Json
     return replace(submission, urgent=True, issues=(gone, *submission.issues))
 
 
-def _content(body: Json) -> Json:
+def content(body: Json) -> Json:
+    """What a response says, without what this server gave it."""
     return {name: value for name, value in body.items() if name not in ("id", "meta")}
 
 
