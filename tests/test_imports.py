@@ -229,6 +229,7 @@ ORDER = [
     "cds_service.web.populate",
     "cds_service.web.process",
     "cds_service.web.submission_answer",
+    "cds_service.web.astray",
     "cds_service.web.terminology",
     "cds_service.web.extract",
     "cds_service.web.submission_search",

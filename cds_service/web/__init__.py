@@ -29,7 +29,8 @@ __all__ = [
 
 def create_app(service: Deployment) -> Flask:
     """The WSGI application."""
-    from cds_service.web.routes import routes  # they import what stands in this module
+    from cds_service.web.astray import alarms_astray  # both import what stands in this module
+    from cds_service.web.routes import routes
 
     app = Flask("cds_service")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # what has no length is cut there; so it is seen to be too long
@@ -48,6 +49,6 @@ def create_app(service: Deployment) -> Flask:
     for blueprint in routes(service):
         app.register_blueprint(blueprint)
     observe(app)
-    refuse_as_outcomes(app)
+    refuse_as_outcomes(app, lambda: alarms_astray(service))
     secure(app, service.public)
     return app

@@ -23,7 +23,7 @@ from cds_service.submission.alarms import alarm_issues
 from cds_service.submission.kinds import Fault, issue
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.asker import act, asker
-from cds_service.web.exchange import naming, outcome, refuse_format_naming, resource_answer, sent
+from cds_service.web.exchange import naming, outcome, refuse_format_naming, resource_answer, sent, sent_if_readable
 
 SERVICE = "Questionnaire/$process-response"  # what the decision is recorded under
 _NAMES = ("in", "response", "data")
@@ -44,7 +44,9 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/<id_>/$process-response")
     def process(id_: str = "") -> Response:
         """The advice; or every fault, and no advice, where the response cannot be attributed or read."""
-        who, body = caller(service, needs="QuestionnaireResponse.c"), sent()
+        who = caller(service, needs="QuestionnaireResponse.c")
+        with naming(lambda: _alarms(service, who, sent_if_readable())):
+            body = sent()
         with naming(lambda: _alarms(service, who, body)):
             return _processed(service, who, id_, body)
 

@@ -1,5 +1,7 @@
 """Every refusal over HTTP: an OperationOutcome, or a page for people, without a word of what was sent."""
 
+from collections.abc import Callable
+
 import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
@@ -20,10 +22,13 @@ _REFUSED = {
 log = logs.get()
 
 
-def refuse_as_outcomes(app: Flask) -> None:
-    """Whatever is raised in this application is answered as an OperationOutcome."""
+def refuse_as_outcomes(app: Flask, astray: Callable[[], list[Json]]) -> None:
+    """Whatever is raised in this application is answered as an OperationOutcome.
+
+    `astray` gives the issues that stand first where there is no such address, or no such method.
+    """
     app.register_error_handler(ServiceError, _refuse)
-    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(HTTPException, lambda error: _refuse_http(error, astray))
     app.register_error_handler(Exception, _fail)
 
 
@@ -37,12 +42,13 @@ def _refuse(error: ServiceError) -> Response:
     return response
 
 
-def _refuse_http(error: HTTPException) -> Response:
+def _refuse_http(error: HTTPException, astray: Callable[[], list[Json]]) -> Response:
     """The web framework's own refusals; their texts never hold what was sent."""
     status = error.code or 500
     code, text = _REFUSED.get(status, ("processing", error.name))
     g.reason = code
-    response = _outcome(status, [_issue(code, text)])
+    named = astray() if status in (404, 405) else []
+    response = _outcome(status, [*named, _issue(code, text)])
     response.headers.extend([header for header in error.get_headers() if header[0] == "Allow"])
     return response
 

@@ -19,8 +19,8 @@ from cds_service.submission.alarms import disposition_issue, is_urgent, readable
 from cds_service.submission.kinds import issue
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.exchange import issue as plain_issue
-from cds_service.web.exchange import outcome, sent
-from cds_service.web.submission_answer import KIND
+from cds_service.web.exchange import outcome
+from cds_service.web.submission_answer import KIND, naming_alarms, sent_naming_alarms
 
 PROFILES = (
     f"http://hl7.org/fhir/StructureDefinition/{KIND}",
@@ -36,8 +36,9 @@ def routes(service: Deployment) -> Blueprint:
 
     @blueprint.post("/$validate")
     def validate() -> Response:
-        who, given = caller(service, needs="QuestionnaireResponse.c"), _given(sent())
-        return _validated(service, who, given)
+        who = caller(service, needs="QuestionnaireResponse.c")
+        with naming_alarms(service, who, body := sent_naming_alarms(service, who)):
+            return _validated(service, who, _given(body))
 
     @blueprint.get("/<id_>/$validate")
     def validate_stored(id_: str) -> Response:
@@ -49,8 +50,9 @@ def routes(service: Deployment) -> Blueprint:
     def validate_update(id_: str) -> Response:
         """What is sent as the next version of the response, or the stored one where none is sent."""
         who = caller(service, needs="QuestionnaireResponse.u")
-        given, stored = _given(sent()), _stored(service, who, id_)
-        return _validated(service, who, {"resource": [stored]} | given, id_)
+        with naming_alarms(service, who, body := sent_naming_alarms(service, who)):
+            given, stored = _given(body), _stored(service, who, id_)
+            return _validated(service, who, {"resource": [stored]} | given, id_)
 
     return blueprint
 

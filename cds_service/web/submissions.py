@@ -15,7 +15,7 @@ from cds_service.errors import BadRequest, Conflict, Gone, NotFound, Preconditio
 from cds_service.store import Stored, create, create_unless, delete, read, update
 from cds_service.submission import patient_of
 from cds_service.web import Caller, Deployment, caller, submission_search, submission_validate
-from cds_service.web.exchange import issue, refuse_format_naming, resource_answer, sent, sent_if_readable
+from cds_service.web.exchange import issue, refuse_format_naming, resource_answer, sent_if_readable
 from cds_service.web.submission_answer import (
     KIND,
     Submission,
@@ -26,6 +26,7 @@ from cds_service.web.submission_answer import (
     beside,
     judge,
     naming_alarms,
+    sent_naming_alarms,
     written,
 )
 
@@ -82,7 +83,7 @@ def _creator(service: Deployment) -> Caller:
 
 def _created(service: Deployment, who: Caller) -> Response:
     """201 and stored; 200 and not stored where If-None-Exist finds one. Refused with every fault."""
-    submission = judge(service, who, body := sent())
+    submission = judge(service, who, body := sent_naming_alarms(service, who))
     received = submission.received
     with naming_alarms(service, who, body):
         criteria = submission_search.condition(service, who)
@@ -100,7 +101,7 @@ def _created(service: Deployment, who: Caller) -> Response:
 
 def _changed(service: Deployment, who: Caller, id_: str) -> Response:
     """200 and a new version, by the address and If-Match. Refused with every fault."""
-    submission = judge(service, who, body := sent())
+    submission = judge(service, who, body := sent_naming_alarms(service, who))
     with naming_alarms(service, who, body):
         if body.get("id") != id_:
             raise BadRequest(f"{KIND}.id: is not the id in the address; write the same")
