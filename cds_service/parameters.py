@@ -3,7 +3,7 @@
 Source: HL7 FHIR R4, "Parameters" and its invariant inv-1 (one of value, resource and part).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cds_content.shapes import Json
@@ -63,17 +63,6 @@ def read_parameters(body: Any) -> Given:
             "Parameters: changes the meaning of its content; leave modifierExtension and implicitRules out"
         )
     return _read(body.get("parameter", []), "Parameters.parameter")
-
-
-def refuse_unknown(body: Any, known: Sequence[str]) -> None:
-    """Raises BadRequest, with the place, for the first of these parameters that is none of the `known`.
-
-    `body` is what read_parameters has read; what somebody made up is not repeated.
-    """
-    for index, parameter in enumerate(body.get("parameter", [])):
-        if parameter["name"] not in known:
-            words = f"is unknown; write some of: {', '.join(known)}"
-            raise BadRequest(f"Parameters.parameter[{index}].name: {words}")
 
 
 def write_parameters(pairs: Iterable[tuple[str, Any]]) -> Json:

@@ -118,6 +118,9 @@ def _sent(screening: Screening, given: Given) -> tuple[list[Json], list[Json]]:
     if given.get("local", [False]) != [False]:
         words = "local: nothing is known here of a patient; send what is known along as data"
         issues.append(warning("not-supported", words))
+    if given.keys() - set(KNOWN):
+        words = f"Parameters: some are unknown, and are not used; known are {', '.join(KNOWN)}"
+        issues.append(warning("not-supported", words))
     return found, issues
 
 

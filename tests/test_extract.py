@@ -1,5 +1,6 @@
 """QuestionnaireResponse/$extract: an Observation for each answer, the referral that a card suggests, never a guess."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,13 @@ EXTRACT = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-obse
 CATEGORY = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-observation-extract-category"
 COMPLETE = {"lbp-present": "yes", "age": 40} | CALM  # in the order of the form
 EMERGENCY = COMPLETE | {"rf-bladder-bowel": "new"}  # new trouble with bladder or bowel: a doctor now
+
+
+@pytest.fixture(scope="module", name="client")
+def _client(screening: Screening, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """A service of these tests alone: what they store counts in no other's calls."""
+    with serving(screening, tmp_path_factory.mktemp("extract")) as client:
+        yield client
 
 
 def post(client: FlaskClient, body: Any, address: str = TYPE, language: str = "nl") -> TestResponse:

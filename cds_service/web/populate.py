@@ -4,8 +4,8 @@ from flask import Blueprint, Response
 
 from cds_content.screening import Screening
 from cds_service.errors import NotFound
-from cds_service.parameters import Given, read_parameters, refuse_unknown, write_parameters
-from cds_service.populate import KNOWN, named_form, populated, refuse_other_form
+from cds_service.parameters import Given, read_parameters, write_parameters
+from cds_service.populate import named_form, populated, refuse_other_form
 from cds_service.web import Deployment, caller, language
 from cds_service.web.exchange import refuse_format, resource_answer, sent
 
@@ -19,8 +19,7 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.post("/<id_>/$populate")
     def populate(id_: str = "") -> Response:
         spoken = language(caller(service, needs="Questionnaire.r").client)
-        given = read_parameters(body := sent())
-        refuse_unknown(body, KNOWN)
+        given = read_parameters(sent())
         response, issues = populated(_form(service, id_, given), given, spoken, service.now())
         told = [("issues", {"resourceType": "OperationOutcome", "issue": issues})] if issues else []
         return resource_answer(write_parameters([("response", response), *told]), language=spoken)
