@@ -9,7 +9,7 @@ from cds_service.population.marks import marks
 from cds_service.population.rows import Judge, Outcome
 
 LONGEST = 10_000  # bytes of a line of which anything is remembered
-MOST = 100_000  # entries of each table
+MOST = 25_000  # entries of each table
 MOST_KINDS = 2_000  # a number of so many bits is still quick
 Moment = tuple[int, date, date]  # the number of the way in which it counts; the first and the last day of filling in
 
