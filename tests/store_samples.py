@@ -57,7 +57,7 @@ def received(authored: datetime | None = NOW, *, mark: str = "", **members: Any)
         "questionnaire": f"{FORM}|1.0.0",
         "status": "completed",
         "author": "Practitioner/gp-1",
-        "identifier": "",
+        "identifier": ("", ""),
         "disposition": "self-care",
     }
     body = {"resourceType": "QuestionnaireResponse", "status": "completed", "item": [{"linkId": mark or "age"}]}

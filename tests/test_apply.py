@@ -78,7 +78,7 @@ def _two(screening: Screening, tmp_path: Path) -> Iterator[Served]:
 def submit(service: Deployment, client: str, one: Json) -> None:
     """Keeps a response about p1 as if this client had submitted it."""
     now, patient_hash = datetime.now(UTC), hash_patient(service, client, "p1")
-    create(service.store, Act(client, now), Received(one, patient_hash, FORM, "completed", now, "", "", ""))
+    create(service.store, Act(client, now), Received(one, patient_hash, FORM, "completed", now, "", ("", ""), ""))
 
 
 def contents(service: Deployment) -> str:

@@ -106,7 +106,9 @@ def test_a_patient_is_erased_for_the_client_meant_and_its_tenants(
     for owner in ("hospital", "hospital ward 1", "hospital ward-2", "practice"):
         hash_ = hashed(KEY.encode(), owner, "p1")
         body = {"resourceType": "QuestionnaireResponse", "status": "completed"}
-        create(engine, Act(owner, NOW), Received(body, hash_, f"{FORM}|1.0.0", "completed", NOW, "", "", "self-care"))
+        create(
+            engine, Act(owner, NOW), Received(body, hash_, f"{FORM}|1.0.0", "completed", NOW, "", ("", ""), "self-care")
+        )
     agreed = tmp_path / "clients.toml"
     agreed.write_text('[hospital]\ntenants = ["ward 1", "ward-2"]\n[practice]\n', "utf-8")
 

@@ -268,7 +268,7 @@ def test_the_share_of_incomplete_screenings_leaves_out_calls_without_a_screening
 
 def submitted(disposition: str) -> Received:
     body = {"resourceType": "QuestionnaireResponse", "status": "completed"}
-    return Received(body, "a1" * 32, f"{FORM}|1.0.0", "completed", NOW, "", "", disposition)
+    return Received(body, "a1" * 32, f"{FORM}|1.0.0", "completed", NOW, "", ("", ""), disposition)
 
 
 def test_submitted_responses_are_counted_by_their_disposition(log: Log) -> None:

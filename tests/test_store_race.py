@@ -53,7 +53,7 @@ def send_feedback(store: Engine) -> list[Any]:
 
 def create_once(store: Engine) -> list[Any]:
     calls = [
-        (store, act(), received(identifier=f"urn:sys|{one}"), Criteria(identifier=(("urn:sys", str(one)),)))
+        (store, act(), received(identifier=("urn:sys", str(one))), Criteria(identifier=(("urn:sys", str(one)),)))
         for one in range(TIMES)
     ]
     return [(one.id, new) for one, new in (taken(create_unless, *call) for call in calls)]

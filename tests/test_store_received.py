@@ -37,7 +37,7 @@ THEIRS = act(client="other-hospital")
 
 @pytest.mark.requirement("R-3")
 def test_what_was_created_is_read_back_with_its_id_version_and_time(store: Engine) -> None:
-    sent = received(identifier="urn:sys|7")
+    sent = received(identifier=("urn:sys", "7"))
     sent.body["meta"] = {"profile": ["http://example.org/p"], "versionId": "77"}
     sent.body["id"] = "of-the-sender"
 
@@ -242,8 +242,8 @@ NUMBER_7 = Criteria(identifier=(("urn:sys", "7"),))
 
 @pytest.mark.requirement("R-9")
 def test_what_matches_nothing_is_created_and_what_matches_one_is_that_one(store: Engine) -> None:
-    first, new = create_unless(store, act(), received(identifier="urn:sys|7"), NUMBER_7)
-    again, newer = create_unless(store, LATER, received(identifier="urn:sys|7", mark="other"), NUMBER_7)
+    first, new = create_unless(store, act(), received(identifier=("urn:sys", "7")), NUMBER_7)
+    again, newer = create_unless(store, LATER, received(identifier=("urn:sys", "7"), mark="other"), NUMBER_7)
 
     assert (new, newer) == (True, False)
     assert again == first
@@ -253,21 +253,21 @@ def test_what_matches_nothing_is_created_and_what_matches_one_is_that_one(store:
 @pytest.mark.requirement("R-9")
 def test_where_several_match_nothing_is_created(store: Engine) -> None:
     for _ in range(2):
-        create(store, act(), received(identifier="urn:sys|7"))
+        create(store, act(), received(identifier=("urn:sys", "7")))
 
     with pytest.raises(PreconditionFailed, match="If-None-Exist"):
-        create_unless(store, LATER, received(identifier="urn:sys|7"), NUMBER_7)
+        create_unless(store, LATER, received(identifier=("urn:sys", "7")), NUMBER_7)
 
     assert len(kept(store, responses)) == 2
 
 
 @pytest.mark.requirement("R-9")
 def test_neither_another_clients_response_nor_a_deleted_one_stands_in_the_way(store: Engine) -> None:
-    create(store, THEIRS, received(identifier="urn:sys|7"))
-    create(store, act(), received(identifier="urn:sys|7"), "gone")
+    create(store, THEIRS, received(identifier=("urn:sys", "7")))
+    create(store, act(), received(identifier=("urn:sys", "7")), "gone")
     delete(store, act(), "gone")
 
-    assert create_unless(store, LATER, received(identifier="urn:sys|7"), NUMBER_7)[1]
+    assert create_unless(store, LATER, received(identifier=("urn:sys", "7")), NUMBER_7)[1]
 
 
 # Search.
@@ -283,10 +283,11 @@ KEPT: dict[str, dict[str, Any]] = {  # id → what is particular
     "no-version": {"questionnaire": FORM},
     "longer-url": {"questionnaire": f"{FORM}-2|1.0.0"},
     "other-author": {"author": "Patient/p1"},
-    "numbered": {"identifier": "urn:sys|7"},
-    "other-system": {"identifier": "urn:other|7"},
-    "no-system": {"identifier": "|7"},
-    "bar-in-value": {"identifier": "urn:sys|a|7"},
+    "numbered": {"identifier": ("urn:sys", "7")},
+    "other-system": {"identifier": ("urn:other", "7")},
+    "no-system": {"identifier": ("", "7")},
+    "bar-in-value": {"identifier": ("urn:sys", "a|7")},
+    "bar-in-system": {"identifier": ("urn:sys|a", "7")},
 }
 DAY = (LATE.replace(hour=0), LATE.replace(hour=23, minute=59, second=59, microsecond=999_999))
 ALL = set(KEPT)
@@ -303,10 +304,11 @@ SEARCHES: dict[str, tuple[Criteria, set[str]]] = {
     "the form in capitals": (Criteria(questionnaire=(FORM.upper(),)), set()),
     "a form with wildcards": (Criteria(questionnaire=(FORM.replace("low", "%"), FORM.replace("low", "___"))), set()),
     "system and value": (Criteria(identifier=(("urn:sys", "7"),)), {"numbered"}),
-    "value": (Criteria(identifier=((None, "7"),)), {"numbered", "other-system", "no-system"}),
+    "value": (Criteria(identifier=((None, "7"),)), {"numbered", "other-system", "no-system", "bar-in-system"}),
     "value without system": (Criteria(identifier=(("", "7"),)), {"no-system"}),
     "system": (Criteria(identifier=(("urn:sys", ""),)), {"numbered", "bar-in-value"}),
     "a value with a bar": (Criteria(identifier=(("urn:sys", "a|7"),)), {"bar-in-value"}),
+    "a system with a bar": (Criteria(identifier=(("urn:sys|a", "7"),)), {"bar-in-system"}),
     "two identifiers": (Criteria(identifier=(("urn:other", "7"), ("", "7"))), {"other-system", "no-system"}),
     "that day": (Criteria(authored=(("eq", *DAY),)), ALL - {"early", "undated"}),
     "not that day": (Criteria(authored=(("ne", *DAY),)), {"early"}),
@@ -359,9 +361,9 @@ def _library(shared_url: str) -> Iterator[Engine]:
     store = open_store(shared_url)
     for id_, particular in KEPT.items():
         create(store, act(), received(**{"authored": LATE} | particular), id_)
-    create(store, THEIRS, received(LATE, identifier="urn:sys|7"), "plain")
+    create(store, THEIRS, received(LATE, identifier=("urn:sys", "7")), "plain")
     update(store, act(), "plain", received(LATE), None)
-    create(store, act(), received(LATE, identifier="urn:sys|7"), "deleted")
+    create(store, act(), received(LATE, identifier=("urn:sys", "7")), "deleted")
     delete(store, act(), "deleted")
     yield store
     store.dispose()
@@ -478,7 +480,7 @@ def test_text_of_any_length_is_kept_and_found(store: Engine) -> None:
         name: "".join(chr(letters.randrange(0x4E00, 0x9000)) for _ in range(10_000)) for name in LONG
     }
 
-    made = create(store, act(), received(**words | {"identifier": f"{words['author']}|{words['identifier']}"}))
+    made = create(store, act(), received(**words | {"identifier": (words["author"], words["identifier"])}))
 
     for name in ("questionnaire", "status", "author", "identifier"):
         wanted: dict[str, Any] = {name: ((None, words[name]) if name == "identifier" else words[name],)}

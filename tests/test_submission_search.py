@@ -142,6 +142,24 @@ def test_what_is_escaped_belongs_to_the_value(
     assert found_there == 1
 
 
+# Each row: the system and value of an identifier, and how they are written in a search. The bar that is not escaped is
+# what separates them: FHIR R4, "Search", 3.1.1.4.0.1; a bar may stand in a uri (data type uri: any but white space).
+ALIKE = [("urn:a|b", "c", r"urn:a\|b|c"), ("urn:a", "b|c", r"urn:a|b\|c")]
+
+
+@pytest.mark.requirement("S-4", "R-8", "R-9")
+def test_a_bar_in_a_system_is_not_taken_for_its_end(screening: Screening, tmp_path: Path) -> None:
+    """Else a response would be taken for another one, and not be stored."""
+    with serving(screening, tmp_path) as client:
+        for created in (201, 200):
+            for system, value, written in ALIKE:
+                sent = sound(identifier={"system": system, "value": value})
+                assert submit(client, sent, If_None_Exist=f"identifier={quote(written)}").status_code == created
+        found_there = [found(client.get(URL, query_string={"identifier": written})) for *_, written in ALIKE]
+
+    assert found_there == ["c", "b|c"]
+
+
 @pytest.mark.requirement("S-4", "R-8")
 def test_a_search_finds_by_id(held: FlaskClient) -> None:
     (entry,) = held.get(f"{URL}?identifier=urn:ehr|b").get_json()["entry"]

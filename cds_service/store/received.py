@@ -30,7 +30,7 @@ _OF_PATIENT = (
 
 @dataclass(frozen=True)
 class Received:
-    """One response, and what it is found by: a keyed hash of the patient, references, "system|value" or "".
+    """One response, and what it is found by: a keyed hash of the patient, references, an identifier's system and value.
 
     `authored` and `latest` are the first and the last moment that its date may mean: a month is not one moment.
     """
@@ -41,7 +41,7 @@ class Received:
     status: str
     authored: datetime | None
     author: str
-    identifier: str
+    identifier: tuple[str, str]  # each "" where there is none; joined by a bar, another one would look the same
     disposition: str
     latest: datetime | None = None
 
@@ -105,7 +105,7 @@ def delete(engine: Engine, act: Act, id: str, if_match: int | None = None) -> bo
         if last is None or last["body"] is None or not last["current"]:
             return False
         _refuse_stale(if_match, last)
-        gone = Received({}, last["patient"], last["questionnaire"], "", None, "", "", "")
+        gone = Received({}, last["patient"], last["questionnaire"], "", None, "", ("", ""), "")
         _add(connection, act, "D", id, last, gone)
         return True
 
@@ -169,7 +169,7 @@ def _add(
 
 
 def _row(client: str, received: Received, made: Stored, first: datetime) -> Json:
-    system, _, value = received.identifier.partition("|")
+    system, value = received.identifier
     filled_in = received.latest or received.authored or made.at  # the latest: until then its alarms count
     dated = min(in_utc(filled_in), made.at)  # a time to come would keep it longer than any other
     return {

@@ -119,7 +119,7 @@ def _received(
         authored=authored[0] if authored else None,
         latest=authored[1] if authored else None,
         author=body.get("author", {}).get("reference", ""),
-        identifier=f"{identifier.get('system', '')}|{identifier['value']}" if "value" in identifier else "",
+        identifier=(identifier.get("system", ""), identifier["value"]) if "value" in identifier else ("", ""),
         disposition=disposition,
     )
 
