@@ -36,6 +36,7 @@ ORDER = [
     "cds_service.store.postgres",
     "cds_service.store.tables",
     "cds_service.dates",
+    "cds_service.migrations.versions.r0008_last_moments",
     "cds_service.submission.formats",
     "cds_service.submission.narrative",
     "cds_content.shapes",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from cds_service.store import (
     purge,
     record,
     record_feedback,
+    responses,
     seen_tokens,
 )
 from cds_service.store.lifetimes import Keep
@@ -36,7 +37,7 @@ from tests.store_samples import ACT, CARD, ENTRY, NOW, ROW, SERVICE, SUGGESTION,
 
 pytestmark = pytest.mark.timeless  # nothing in it is dated
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 OF_FIRST: dict[str, Any] = {
     "at": AT,
@@ -202,6 +203,80 @@ def test_a_number_is_not_given_again_when_its_row_is_gone(database_url: str, sto
 
     with opened(database_url) as again:
         assert record(again, ACT, ROW, [card()]) > first
+
+
+NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
+AHEAD = datetime(2026, 11, 22, 12, 3, tzinfo=UTC)
+RECEIVED = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
+LAST = timedelta(microseconds=999_999)
+# Each row: what the body says; authored and dated, and the identifier, as revision 0007 kept them; the last moment and
+# the identifier as they are meant. A second, a day or a month lasts to its end (FHIR R4, "Search", date).
+OF_0007: dict[str, tuple[dict[str, Any] | None, tuple[Any, Any], tuple[str, str], Any, tuple[str, str]]] = {
+    "a day that was over": (
+        {"authored": "2026-11-01"},
+        (NOVEMBER, NOVEMBER.replace(hour=23, minute=59, second=59) + LAST),
+        ("", ""),
+        NOVEMBER.replace(hour=23, minute=59, second=59) + LAST,
+        ("", ""),
+    ),
+    "a month that went on": (
+        {"authored": "2026-11"},
+        (NOVEMBER, RECEIVED),
+        ("", ""),
+        datetime(2026, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+        ("", ""),
+    ),
+    "a moment to come": ({"authored": AHEAD.isoformat()}, (AHEAD, RECEIVED), ("", ""), AHEAD + LAST, ("", "")),
+    "undated": ({}, (None, RECEIVED), ("", ""), None, ("", "")),
+    "deleted": (None, (None, RECEIVED), ("", ""), None, ("", "")),
+    "a bar in the system": (
+        {"identifier": {"system": "urn:a|b", "value": "c"}},
+        (None, RECEIVED),
+        ("urn:a", "b|c"),
+        None,
+        ("urn:a|b", "c"),
+    ),
+    "a bar in the value": (
+        {"identifier": {"system": "urn:a", "value": "b|c"}},
+        (None, RECEIVED),
+        ("urn:a", "b|c"),
+        None,
+        ("urn:a", "b|c"),
+    ),
+    "a bar in the value, and no system": (
+        {"identifier": {"value": "b|c"}},
+        (None, RECEIVED),
+        ("", "b|c"),
+        None,
+        ("", "b|c"),
+    ),
+    "what no database keeps, beside a bar": (
+        {"identifier": {"system": "\0|\ud800", "value": "c"}},
+        (None, RECEIVED),
+        ("\ufffd", "\ufffd|c"),
+        None,
+        ("\ufffd|\ufffd", "c"),
+    ),
+}
+
+
+def test_what_was_received_before_is_found_by_all_of_its_date_and_by_its_identifier(empty_url: str) -> None:
+    words = dict.fromkeys(("patient", "questionnaire", "status", "author", "disposition"), "")
+    always: dict[str, Any] = {"client": "hospital", "version": 1, "current": True, "received_at": RECEIVED, **words}
+    with earlier(empty_url, MetaData(), {}) as engine:
+        migrate(engine, "0007")
+        with engine.begin() as connection:
+            for id_, (body, (authored, dated), (system, value), *_) in OF_0007.items():
+                row = always | {"id": id_, "body": body, "authored": authored, "dated": dated, "updated_at": RECEIVED}
+                row |= {"identifier_system": system, "identifier_value": value}
+                connection.execute(responses.insert().values(row))
+
+    with opened(empty_url) as store:
+        found = {row["id"]: row for row in kept(store, responses)}
+    assert {
+        id_: (row["latest"], (row["identifier_system"], row["identifier_value"])) for id_, row in found.items()
+    } == {id_: (latest, identifier) for id_, (*_, latest, identifier) in OF_0007.items()}
+    assert {id_: row["body"] for id_, row in found.items()} == {id_: case[0] for id_, case in OF_0007.items()}
 
 
 LAST_OF_32_BITS = 2**31 - 1

@@ -273,10 +273,14 @@ def test_neither_another_clients_response_nor_a_deleted_one_stands_in_the_way(st
 # Search.
 
 EARLY, LATE = NOW - timedelta(days=3), NOW - timedelta(days=1)
+SOON, FAR = NOW + timedelta(minutes=3), NOW + timedelta(days=3)  # by the clock of an EHR that is ahead of ours
+AHEAD = {"to-come", "running"}
 KEPT: dict[str, dict[str, Any]] = {  # id → what is particular
     "plain": {},
     "early": {"authored": EARLY},
     "undated": {"authored": None},
+    "to-come": {"authored": SOON, "latest": SOON},
+    "running": {"authored": SOON, "latest": FAR},
     "other-patient": {"patient": OTHER},
     "in-progress": {"status": "in-progress"},
     "other-version": {"questionnaire": f"{FORM}|2.0.0"},
@@ -310,15 +314,20 @@ SEARCHES: dict[str, tuple[Criteria, set[str]]] = {
     "a value with a bar": (Criteria(identifier=(("urn:sys", "a|7"),)), {"bar-in-value"}),
     "a system with a bar": (Criteria(identifier=(("urn:sys|a", "7"),)), {"bar-in-system"}),
     "two identifiers": (Criteria(identifier=(("urn:other", "7"), ("", "7"))), {"other-system", "no-system"}),
-    "that day": (Criteria(authored=(("eq", *DAY),)), ALL - {"early", "undated"}),
-    "not that day": (Criteria(authored=(("ne", *DAY),)), {"early"}),
+    "that day": (Criteria(authored=(("eq", *DAY),)), ALL - {"early", "undated"} - AHEAD),
+    "not that day": (Criteria(authored=(("ne", *DAY),)), {"early"} | AHEAD),
     "before that day": (Criteria(authored=(("lt", *DAY),)), {"early"}),
     "ended before that day": (Criteria(authored=(("eb", *DAY),)), {"early"}),
-    "up to that day": (Criteria(authored=(("le", *DAY),)), ALL - {"undated"}),
-    "after that day": (Criteria(authored=(("gt", *DAY),)), set()),
-    "begun after that day": (Criteria(authored=(("sa", *DAY),)), set()),
+    "up to that day": (Criteria(authored=(("le", *DAY),)), ALL - {"undated"} - AHEAD),
+    "after that day": (Criteria(authored=(("gt", *DAY),)), AHEAD),
+    "begun after that day": (Criteria(authored=(("sa", *DAY),)), AHEAD),
+    "in a moment to come": (Criteria(authored=(("eq", SOON, SOON),)), {"to-come"}),
+    "from a moment to come on": (Criteria(authored=(("ge", SOON, SOON),)), AHEAD),
+    "after a moment to come": (Criteria(authored=(("gt", SOON, SOON),)), {"running"}),
+    "ended before a moment to come": (Criteria(authored=(("eb", SOON, SOON),)), ALL - {"undated"} - AHEAD),
+    "up to the last moment of all": (Criteria(authored=(("eb", FAR, FAR),)), ALL - {"undated", "running"}),
     "from that day on": (Criteria(authored=(("ge", *DAY),)), ALL - {"early", "undated"}),
-    "up to that moment": (Criteria(authored=(("le", LATE, LATE),)), ALL - {"undated"}),
+    "up to that moment": (Criteria(authored=(("le", LATE, LATE),)), ALL - {"undated"} - AHEAD),
     "before that moment": (Criteria(authored=(("lt", LATE, LATE),)), {"early"}),
     "a range": (Criteria(authored=(("ge", EARLY, EARLY), ("lt", LATE, LATE))), {"early"}),
     "all of several members": (Criteria(patient=(PATIENT,), identifier=((None, "7"),), author=("Patient/p1",)), set()),

@@ -160,6 +160,25 @@ def test_a_bar_in_a_system_is_not_taken_for_its_end(screening: Screening, tmp_pa
     assert found_there == ["c", "b|c"]
 
 
+# Each row: a prefix, and whether it finds a response of three minutes from now: asked with the minute before, with that
+# moment. Source: FHIR R4, "Search", 3.1.1.4.7 (date: the prefixes).
+AHEAD = [("eq", 0, 1), ("ne", 1, 0), ("gt", 1, 0), ("ge", 1, 1), ("lt", 0, 0), ("le", 0, 1), ("sa", 1, 0), ("eb", 0, 0)]
+
+
+@pytest.mark.requirement("S-4", "R-8")
+@pytest.mark.parametrize(("prefix", "before", "then"), AHEAD)
+def test_a_response_of_a_clock_that_is_ahead_is_found_by_its_date(
+    prefix: str, before: int, then: int, screening: Screening, tmp_path: Path
+) -> None:
+    """Who asks for what was filled in since a moment would see nothing of it."""
+    minute_before, moment = ago(minutes=-2), ago(minutes=-3)
+    with serving(screening, tmp_path) as client:
+        stored(client, sound(authored=moment))
+        asked = [client.get(URL, query_string={"authored": f"{prefix}{one}"}) for one in (minute_before, moment)]
+
+    assert [answer.get_json()["total"] for answer in asked] == [before, then]
+
+
 @pytest.mark.requirement("S-4", "R-8")
 def test_a_search_finds_by_id(held: FlaskClient) -> None:
     (entry,) = held.get(f"{URL}?identifier=urn:ehr|b").get_json()["entry"]

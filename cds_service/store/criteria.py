@@ -62,16 +62,16 @@ def _identified(system: str | None, value: str) -> ColumnElement[bool]:
 
 
 def _dated(prefix: str, first: datetime, last: datetime) -> ColumnElement[bool]:
-    """What was filled in is a span as well, from `authored` to `dated`; of one that was to come, to its receipt."""
-    authored, dated = responses.c.authored, responses.c.dated
-    within = and_(authored >= first, dated <= last)
+    """When it was filled in is a span as well; nothing compares with that of an undated one."""
+    begun, ended = responses.c.authored, func.coalesce(responses.c.latest, responses.c.authored)
+    within = and_(begun >= first, ended <= last)
     return {
         "eq": within,
-        "ne": and_(authored.is_not(None), not_(within)),
-        "lt": authored < first,
-        "eb": and_(authored.is_not(None), dated < first),
-        "le": authored <= last,
-        "gt": and_(authored.is_not(None), dated > last),
-        "sa": authored > last,
-        "ge": and_(authored.is_not(None), dated >= first),
+        "ne": not_(within),
+        "lt": begun < first,
+        "eb": ended < first,
+        "le": begun <= last,
+        "gt": ended > last,
+        "sa": begun > last,
+        "ge": ended >= first,
     }[prefix]

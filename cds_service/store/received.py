@@ -181,6 +181,7 @@ def _row(client: str, received: Received, made: Stored, first: datetime) -> Json
         "questionnaire": received.questionnaire,
         "status": received.status,
         "authored": received.authored,
+        "latest": received.latest or received.authored,
         "author": received.author,
         "identifier_system": system,
         "identifier_value": value,

@@ -127,7 +127,8 @@ responses = Table(  # one row for each version of a QuestionnaireResponse
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("current", Boolean, nullable=False),
     *_words("patient", "questionnaire", "status", "author", "identifier_system", "identifier_value", "disposition"),
-    Column("authored", Moment),
+    Column("authored", Moment),  # the first moment that its date may mean
+    Column("latest", Moment),  # the last one; NULL: as authored, in what an earlier version wrote beside this one
     Column("received_at", Moment, nullable=False),  # the first version
     Column("updated_at", Moment, nullable=False),  # this version
     Column("dated", Moment, nullable=False, index=True),  # its lifetime begins here
