@@ -5,6 +5,7 @@ Source: HL7 FHIR R4, "Search".
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from urllib.parse import urlencode
 
@@ -17,6 +18,8 @@ RESULT = ("_count", "_after", "_summary", "_elements")  # parameters of the resu
 PAGE, LARGEST = 50, 200  # resources on one page, unless asked for others; a response is about 10 kB
 SUMMARIES = ("true", "text", "data", "count", "false")
 _SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+_PLACE = re.compile(r"(\d{1,17})\.([A-Za-z0-9.-]{1,64})", re.ASCII)
+_EPOCH, _STEP = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -77,6 +80,23 @@ def following(pairs: Pairs, total: int) -> str:
     """After how many resources the next page begins; empty where there is none."""
     end = offset(pairs) + page_size(pairs)
     return str(end) if end < total else ""
+
+
+def place(pairs: Pairs) -> tuple[datetime, str] | None:
+    """Where the page before ended, as `place_written` says it, in a list that changes; None on the first page.
+
+    Raises BadRequest for anything else.
+    """
+    after = dict(pairs).get("_after")
+    match = _PLACE.fullmatch(after) if after else None
+    if after and not match:
+        raise BadRequest("_after: is no place in this search; follow the next link of the page before")
+    return (_EPOCH + int(match[1]) * _STEP, match[2]) if match else None
+
+
+def place_written(moment: datetime, id_: str) -> str:
+    """The place of what has this moment and this id, as the value of _after: letters, digits, dots and hyphens."""
+    return f"{(moment - _EPOCH) // _STEP}.{id_}"
 
 
 def _whole(pairs: Pairs, name: str, otherwise: int) -> int:

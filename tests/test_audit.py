@@ -459,6 +459,28 @@ def test_the_pages_of_a_search_hold_every_event_once(trail: FlaskClient) -> None
     assert days(found) == list("0123456789")
 
 
+@pytest.mark.requirement("S-14", "R-8")
+def test_no_event_comes_twice_though_others_are_added_meanwhile(app: FlaskClient, tmp_path: Path) -> None:
+    """An auditor who counts would count it twice."""
+    engine, seen, address = open_store(f"sqlite:///{tmp_path / 'served.sqlite'}"), list[str](), f"{EVENTS}?_count=2"
+    for back in reversed(range(5)):
+        note(engine, Act(DEVELOPMENT, NOON - timedelta(days=back), instance=f"day-{back}"), "R", "decision/1")
+    while address:
+        bundle = app.get(address).get_json()
+        seen += days([entry["resource"] for entry in bundle["entry"]])
+        note(engine, Act(DEVELOPMENT, NOON + timedelta(hours=1), instance="day-new"), "R", "decision/1")
+        address = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+    engine.dispose()
+
+    assert seen == list("01234")
+
+
+@pytest.mark.requirement("R-8")
+@pytest.mark.parametrize("after", ["3", "1.x", "1.1.1", "-1.1", "9" * 18 + ".1", "1." + "9" * 30])
+def test_a_place_that_no_search_of_events_gave_is_refused(after: str, trail: FlaskClient) -> None:
+    assert "follow the next link" in refusal_of(trail.get(EVENTS, query_string={"_after": after}), 400)
+
+
 @pytest.mark.requirement("R-8")
 def test_a_search_by_post_and_a_count_alone_work(trail: FlaskClient) -> None:
     posted = trail.post(f"{EVENTS}/_search", data={"_count": "2"}, content_type=FORM).get_json()

@@ -44,24 +44,35 @@ FOUND: dict[str, tuple[dict[str, Any], list[int]]] = {
 @pytest.mark.requirement("S-14")
 @pytest.mark.parametrize(("wanted", "expected"), FOUND.values(), ids=FOUND)
 def test_a_client_finds_its_own_events(log: Engine, wanted: dict[str, Any], expected: list[int]) -> None:
-    total, found = events(log, "hospital", **wanted, count=10, after=0)
+    total, found = events(log, "hospital", **wanted, count=10)
 
     assert [row["what"] for row in found] == [f"w{number}" for number in expected]
     assert total == len(expected)
 
 
 def test_an_event_is_read_by_its_number_by_its_own_client_only(log: Engine) -> None:
-    _, (newest, *_) = events(log, "hospital", count=1, after=0)
+    _, (newest, *_) = events(log, "hospital", count=1)
 
-    assert events(log, "hospital", id=newest["id"], count=1, after=0) == (1, [newest])
-    assert events(log, "other-hospital", id=newest["id"], count=1, after=0) == (0, [])
+    assert events(log, "hospital", id=newest["id"], count=1) == (1, [newest])
+    assert events(log, "other-hospital", id=newest["id"], count=1) == (0, [])
 
 
 def test_events_come_in_pages(log: Engine) -> None:
-    pages = [events(log, "hospital", count=2, after=after) for after in (0, 2, 4, 6, 10**30)]
+    pages = [events(log, "hospital", count=2)]
+    while page := pages[-1][1]:
+        pages.append(events(log, "hospital", count=2, after=(page[-1]["at"], page[-1]["id"])))
 
-    assert [[row["what"] for row in page] for _, page in pages] == [["w4", "w3"], ["w2", "w1"], ["w0"], [], []]
+    assert [[row["what"] for row in page] for _, page in pages] == [["w4", "w3"], ["w2", "w1"], ["w0"], []]
     assert {total for total, _ in pages} == {5}
+
+
+def test_events_of_one_moment_come_in_pages_too(store: Engine) -> None:
+    for number in range(3):
+        note(store, Act("hospital", NOW), "R", f"w{number}")
+    _, (last,) = events(store, "hospital", count=1)
+
+    behind = events(store, "hospital", count=9, after=(last["at"], last["id"]))[1]
+    assert [row["what"] for row in (last, *behind)] == ["w2", "w1", "w0"]
 
 
 def test_an_event_may_say_that_what_was_asked_failed(store: Engine) -> None:
@@ -76,4 +87,4 @@ def test_what_cannot_be_recorded_is_said_and_events_that_cannot_be_read_are_neve
     with pytest.raises(Unavailable):
         note(store, Act("hospital", NOW), "R", "x")
     with pytest.raises(Unavailable):
-        events(store, "hospital", count=1, after=0)
+        events(store, "hospital", count=1)

@@ -62,7 +62,7 @@ READS: dict[str, Call] = {
     "issued": lambda store: issued(store, "hospital", SERVICE, [CARD]),
     "read": lambda store: read(store, "hospital", "one"),
     "of a patient": lambda store: of_patient(store, "hospital", PATIENT),
-    "events": lambda store: events(store, "hospital", count=1, after=0),
+    "events": lambda store: events(store, "hospital", count=1),
 }
 TABLES = (decisions, cards, feedback, responses, audit_events)
 

@@ -360,7 +360,7 @@ def test_each_client_reads_that_it_was_erased_or_exported_and_by_whom(
     serve(hospitals, None, [PATIENT], NOW + DAY, "operator-1")
 
     for client in ("hospital", "other-hospital"):
-        _, (event,) = events(hospitals, client, since=NOW + DAY, count=9, after=0)
+        _, (event,) = events(hospitals, client, since=NOW + DAY, count=9)
         told = (event["what"], event["action"], event["agent"], event["patient"], event["at"])
         assert told == (what, action, "operator-1", PATIENT, NOW + DAY)
 

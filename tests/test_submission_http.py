@@ -449,7 +449,7 @@ def test_each_act_is_recorded_with_who_did_what_and_when(screening: Screening, t
         ehr.delete(resource(path))
         submit(ehr, sound(subject=None))
     store = open_store(f"sqlite:///{tmp_path / 'served.sqlite'}")
-    _, found = events(store, "development", count=10, after=0)
+    _, found = events(store, "development", count=10)
     store.dispose()
     versions = [f"{path.removeprefix('/fhir/')[:-1]}{version}" for version in (3, 2, 1)]
     assert [(row["action"], row["what"]) for row in found] == list(zip("DUC", versions, strict=True))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select
 
 from cds_service.store.database import MOST, transaction
 from cds_service.store.tables import audit_events
@@ -43,11 +43,12 @@ def events(
     since: datetime | None = None,
     until: datetime | None = None,
     count: int,
-    after: int,
+    after: tuple[datetime, int] | None = None,
 ) -> tuple[int, Sequence[RowMapping]]:
-    """How many events of this client there are, and `count` of them without the first `after`; newest first.
+    """How many events of this client there are, and `count` of them behind `after`, a time and an id; newest first.
 
-    `since` and `until` belong to the time asked for. Raises Unavailable when they cannot be looked up.
+    Others that come in meanwhile move none of these. `since` and `until` belong to the time asked for. Raises
+    Unavailable when they cannot be looked up.
     """
     named = [(audit_events.c.id, id), (audit_events.c.patient, patient)]
     wanted = [audit_events.c.client == client, *(column == value for column, value in named if value is not None)]
@@ -55,11 +56,12 @@ def events(
     wanted += [audit_events.c.at <= until] if until else []
     if id is not None and not 0 < id <= MOST:
         return 0, []
-    page = select(audit_events).where(*wanted).order_by(audit_events.c.at.desc(), audit_events.c.id.desc())
+    at, number = audit_events.c.at, audit_events.c.id
+    behind = [or_(at < after[0], and_(at == after[0], number < after[1]))] if after else []
+    page = select(audit_events).where(*wanted, *behind).order_by(at.desc(), number.desc())
     with transaction(engine, "the events cannot be looked up; try again later") as connection:
         total = connection.scalar(select(func.count()).select_from(audit_events).where(*wanted)) or 0
-        found = connection.execute(page.limit(min(count, MOST)).offset(min(after, MOST)))
-        return total, found.mappings().all()
+        return total, connection.execute(page.limit(min(count, MOST))).mappings().all()
 
 
 def event_of(act: Act, action: str, what: str, outcome: str = "0", *, patient: str = "") -> dict[str, object]:

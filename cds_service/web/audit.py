@@ -1,8 +1,10 @@
 """/fhir/AuditEvent: the audit trail of the caller's own, for its auditors. Source: HL7 FHIR R4 "Search"; IHE BALP."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from flask import Blueprint, Response
 
@@ -11,7 +13,7 @@ from cds_service.audit import audit_event
 from cds_service.dates import span
 from cds_service.errors import BadRequest, NotFound
 from cds_service.resources import ID
-from cds_service.searching import following, offset, page_size
+from cds_service.searching import page_size, place, place_written
 from cds_service.store import events
 from cds_service.web import Caller, Deployment, caller, hash_patient
 from cds_service.web.exchange import asked, refuse_format, resource_answer, searchset
@@ -33,11 +35,11 @@ def routes(service: Deployment) -> Blueprint:
     def search() -> Response:
         who = caller(service, role="auditor", needs="AuditEvent.s")
         pairs = asked(SEARCH)
-        count, after, wanted = page_size(pairs), offset(pairs), _criteria(pairs, service, who)
-        asking = partial(events, service.store, who.owner, count=count, after=after)
+        count, after, wanted = page_size(pairs), _place(pairs), _criteria(pairs, service, who)
+        asking = partial(events, service.store, who.owner, count=count + 1, after=after)
         total, rows = (0, []) if wanted is None else asking(**wanted)
-        found = [audit_event(dict(row), address) for row in rows]
-        bundle = searchset(address, "AuditEvent", found, total, pairs, following(pairs, total))
+        found = [audit_event(dict(row), address) for row in rows[:count]]
+        bundle = searchset(address, "AuditEvent", found, total, pairs, _following(rows, count))
         return resource_answer(bundle, language="en")
 
     @blueprint.get("/<id_>")
@@ -45,12 +47,27 @@ def routes(service: Deployment) -> Blueprint:
     def read(id_: str) -> Response:
         owner = caller(service, role="auditor", needs="AuditEvent.r").owner
         number = _number(id_)
-        rows = events(service.store, owner, id=number, count=1, after=0)[1] if number else []
+        rows = events(service.store, owner, id=number, count=1)[1] if number else []
         if not rows:
             raise NotFound("no such AuditEvent; GET /fhir/AuditEvent lists those of your own acts")
         return resource_answer(audit_event(dict(rows[0]), address), language="en")
 
     return blueprint
+
+
+def _place(pairs: list[tuple[str, str]]) -> tuple[datetime, int] | None:
+    """Where the page before ended. Raises BadRequest for what no link of ours says."""
+    after = place(pairs)
+    number = _number(after[1]) if after else None
+    if after and number is None:
+        raise BadRequest("_after: is no place among the events; follow the next link of the page before")
+    return (after[0], number) if after and number is not None else None
+
+
+def _following(rows: Sequence[Mapping[Any, Any]], count: int) -> str:
+    """Where the next page begins; empty where nothing is behind the `count` events of this one."""
+    last = rows[count - 1] if len(rows) > count > 0 else None
+    return place_written(last["at"], str(last["id"])) if last else ""
 
 
 def _number(id_: str) -> int | None:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,7 +17,7 @@ from flask import Blueprint, Response, request
 from cds_service.dates import span
 from cds_service.errors import BadRequest
 from cds_service.resources import ID
-from cds_service.searching import page_size, separated, token, understood, unescaped
+from cds_service.searching import page_size, place, place_written, separated, token, understood, unescaped
 from cds_service.store import Criteria, Place
 from cds_service.store import search as stored_search
 from cds_service.submission import patient_of
@@ -41,8 +41,6 @@ _AUTHORS = ("Device", "Organization", "Patient", "Practitioner", "PractitionerRo
 _PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 _DATED = re.compile(r"([a-z]{2})?(\d.*)", re.ASCII | re.DOTALL)
 
-_EPOCH, _STEP = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -55,25 +53,15 @@ def routes(service: Deployment) -> Blueprint:
     def search() -> Response:
         who = caller(service, needs="QuestionnaireResponse.s")
         pairs = asked(SEARCH)
-        count, after, wanted = page_size(pairs), _place(dict(pairs).get("_after")), criteria(service, who, pairs)
-        asking = partial(stored_search, service.store, who.owner, count=count, after=after)
+        count, after, wanted = page_size(pairs), place(pairs), criteria(service, who, pairs)
+        behind = Place(*after) if after else None
+        asking = partial(stored_search, service.store, who.owner, count=count, after=behind)
         total, found, last = asking(wanted) if wanted else (0, [], None)
         page = [one.body for one in found if one.body is not None]
-        return resource_answer(searchset(f"{service.public}/fhir", KIND, page, total, pairs, _written(last)))
+        following = place_written(*last) if last else ""
+        return resource_answer(searchset(f"{service.public}/fhir", KIND, page, total, pairs, following))
 
     return blueprint
-
-
-def _place(after: str | None) -> Place | None:
-    """Where the page before ended, as `_written` says it. Raises BadRequest for anything else."""
-    match = re.fullmatch(rf"(\d{{1,17}})\.({ID})", after, re.ASCII) if after else None
-    if after and not match:
-        raise BadRequest("_after: is no place in this search; follow the next link of the page before")
-    return Place(_EPOCH + int(match[1]) * _STEP, match[2]) if match else None
-
-
-def _written(place: Place | None) -> str:
-    return f"{(place.received_at - _EPOCH) // _STEP}.{place.id}" if place else ""
 
 
 def condition(service: Deployment, who: Caller) -> Criteria | None:
