@@ -230,6 +230,7 @@ ORDER = [
     "cds_service.web.populate",
     "cds_service.web.process",
     "cds_service.web.submission_answer",
+    "cds_service.web.submission_stored",
     "cds_service.web.astray",
     "cds_service.web.terminology",
     "cds_service.web.extract",

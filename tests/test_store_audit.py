@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from cds_service.errors import Unavailable
 from cds_service.store import Act, audit_events, events, note, open_store
+from cds_service.store.audit import add_events, event_of
 from tests.store_samples import NOW, OTHER, PATIENT, kept
 
 pytestmark = pytest.mark.timeless  # the store reads no clock: what time it is, it is told
@@ -55,6 +56,20 @@ def test_an_event_is_read_by_its_number_by_its_own_client_only(log: Engine) -> N
 
     assert events(log, "hospital", id=newest["id"], count=1) == (1, [newest])
     assert events(log, "other-hospital", id=newest["id"], count=1) == (0, [])
+
+
+def test_an_event_with_a_number_of_over_32_bits_is_read_by_it(shared_url: str) -> None:
+    store = open_store(shared_url)
+    late = event_of(Act("late-hospital", NOW, "u", PATIENT), "R", "the latest") | {"id": 2**32}
+    with store.begin() as connection:
+        add_events(connection, [late])
+
+    total, found = events(store, "late-hospital", id=2**32, count=1)
+    with store.begin() as connection:
+        connection.execute(audit_events.delete().where(audit_events.c.client == "late-hospital"))
+    store.dispose()
+
+    assert (total, [row["what"] for row in found]) == (1, ["the latest"])
 
 
 def test_events_come_in_pages(log: Engine) -> None:

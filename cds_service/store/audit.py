@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select
 from cds_service.store.database import MOST, transaction
 from cds_service.store.tables import audit_events
 
+_LAST_ID = 2**63 - 1  # of 64 bits
+
 
 @dataclass(frozen=True)
 class Act:
@@ -54,7 +56,7 @@ def events(
     wanted = [audit_events.c.client == client, *(column == value for column, value in named if value is not None)]
     wanted += [audit_events.c.at >= since] if since else []
     wanted += [audit_events.c.at <= until] if until else []
-    if id is not None and not 0 < id <= MOST:
+    if id is not None and not 0 < id <= _LAST_ID:
         return 0, []
     at, number = audit_events.c.at, audit_events.c.id
     behind = [or_(at < after[0], and_(at == after[0], number < after[1]))] if after else []

@@ -12,16 +12,16 @@ from flask import Blueprint, Response, request
 
 from cds_content.screening import Screening
 from cds_content.shapes import Json
-from cds_service.errors import BadRequest, Gone, NotFound, Unprocessable
+from cds_service.errors import BadRequest, Unprocessable
 from cds_service.extract import FINISHED, extracted
 from cds_service.judgement import judged
 from cds_service.parameters import is_parameters, one_of, read_parameters, refused, write_parameters
 from cds_service.resources import ID
-from cds_service.store import read
 from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.asker import asker
 from cds_service.web.exchange import issue, outcome, refuse_format_naming, resource_answer
 from cds_service.web.submission_answer import KIND, alarms, content, judge, naming_alarms, sent_naming_alarms
+from cds_service.web.submission_stored import stored_body, stored_version
 
 _RESPONSE = "questionnaire-response"
 
@@ -45,7 +45,7 @@ def routes(service: Deployment) -> Blueprint:
         who = caller(service, needs="QuestionnaireResponse.r")
         given = sent_naming_alarms(service, who) if request.get_data() else write_parameters([])
         with naming_alarms(service, who, given):
-            stored = _stored(service, who, id_)
+            stored = stored_body(stored_version(service, who, id_))
             form = _form_beside(given, stored)
         return _answer(service, who, stored, f"{service.public}/fhir/{KIND}/{id_}", form)
 
@@ -60,16 +60,6 @@ def _given(body: Any) -> tuple[Any, Any]:
     if given.keys() - {_RESPONSE, "questionnaire"} or _RESPONSE not in given:
         raise BadRequest(f"Parameters: write {_RESPONSE}, and nothing else but its questionnaire")
     return one_of(given, _RESPONSE), one_of(given, "questionnaire")
-
-
-def _stored(service: Deployment, who: Caller, id_: str) -> Json:
-    """Raises NotFound, also for what belongs to another, and Gone."""
-    stored = read(service.store, who.owner, id_)
-    if stored is None:
-        raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")
-    if stored.body is None:
-        raise Gone(f"this {KIND} was deleted; its earlier versions are at /_history/ and their number")
-    return stored.body
 
 
 def _form_beside(body: Any, stored: Json) -> Any:

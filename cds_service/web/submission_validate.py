@@ -10,10 +10,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from cds_content.shapes import Json
-from cds_service.errors import BadRequest, Gone, NotFound
+from cds_service.errors import BadRequest
 from cds_service.parameters import is_parameters, one_of, read_parameters
 from cds_service.parameters import refused as refused_parameter
-from cds_service.store import read
 from cds_service.submission import faults
 from cds_service.submission.alarms import disposition_issue, is_urgent, readable_alarms
 from cds_service.submission.kinds import issue
@@ -21,6 +20,7 @@ from cds_service.web import Caller, Deployment, caller, language
 from cds_service.web.exchange import issue as plain_issue
 from cds_service.web.exchange import outcome
 from cds_service.web.submission_answer import KIND, naming_alarms, sent_naming_alarms
+from cds_service.web.submission_stored import stored_body, stored_version
 
 PROFILES = (
     f"http://hl7.org/fhir/StructureDefinition/{KIND}",
@@ -44,14 +44,14 @@ def routes(service: Deployment) -> Blueprint:
     def validate_stored(id_: str) -> Response:
         who = caller(service, needs="QuestionnaireResponse.r")
         given = {name: list(values) for name, values in request.args.lists()}
-        return _validated(service, who, given | {"resource": [_stored(service, who, id_)]})
+        return _validated(service, who, given | {"resource": [stored_body(stored_version(service, who, id_))]})
 
     @blueprint.post("/<id_>/$validate")
     def validate_update(id_: str) -> Response:
         """What is sent as the next version of the response, or the stored one where none is sent."""
         who = caller(service, needs="QuestionnaireResponse.u")
         with naming_alarms(service, who, body := sent_naming_alarms(service, who)):
-            given, stored = _given(body), _stored(service, who, id_)
+            given, stored = _given(body), stored_body(stored_version(service, who, id_))
             return _validated(service, who, {"resource": [stored]} | given, id_)
 
     return blueprint
@@ -59,15 +59,6 @@ def routes(service: Deployment) -> Blueprint:
 
 def _given(body: Any) -> dict[str, list[Any]]:
     return read_parameters(body) if is_parameters(body) else {"resource": [body]}
-
-
-def _stored(service: Deployment, who: Caller, id_: str) -> Json:
-    found = read(service.store, who.owner, id_)
-    if found is None:
-        raise NotFound(f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are")
-    if found.body is None:
-        raise Gone(f"this {KIND} was deleted; POST what is to be validated to {KIND}/$validate")
-    return found.body
 
 
 def _validated(service: Deployment, who: Caller, given: dict[str, list[Any]], id_: str = "") -> Response:

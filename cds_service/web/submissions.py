@@ -11,7 +11,7 @@ from typing import NoReturn
 from flask import Blueprint, Response, after_this_request, request
 
 from cds_content.shapes import Json
-from cds_service.errors import BadRequest, Conflict, Gone, NotFound, PreconditionFailed, ServiceError, Unprocessable
+from cds_service.errors import BadRequest, Conflict, PreconditionFailed, ServiceError, Unprocessable
 from cds_service.store import Stored, create, create_unless, delete, read, update
 from cds_service.submission import patient_of
 from cds_service.web import Caller, Deployment, caller, submission_search, submission_validate
@@ -29,9 +29,9 @@ from cds_service.web.submission_answer import (
     sent_naming_alarms,
     written,
 )
+from cds_service.web.submission_stored import stored_body, stored_version
 
 _FINAL = ("completed", "amended")
-_NONE = f"no such {KIND} of yours; GET /fhir/{KIND} lists those that there are"
 
 
 class _NotCreating(ServiceError):
@@ -61,8 +61,8 @@ def routes(service: Deployment) -> Blueprint:
     @blueprint.get("/<id_>")
     @blueprint.get("/<id_>/_history/<version>")
     def read_one(id_: str, version: str | None = None) -> Response:
-        stored = _stored(service, caller(service, needs=f"{KIND}.r"), id_, version)
-        return resource_answer(_body(stored), version=str(stored.version), modified=stored.at)
+        stored = stored_version(service, caller(service, needs=f"{KIND}.r"), id_, version)
+        return resource_answer(stored_body(stored), version=str(stored.version), modified=stored.at)
 
     @blueprint.put("/<id_>")
     def update_one(id_: str) -> Response:
@@ -108,14 +108,14 @@ def _changed(service: Deployment, who: Caller, id_: str) -> Response:
         before = read(service.store, who.owner, id_)
         if before is None:
             return _not_creating(_NO_UPDATE, "DELETE, GET, HEAD")
-        submission = _continued(submission, _body(before), who)
+        submission = _continued(submission, stored_body(before), who)
         stored = _updated(service, who, submission, before)
-    return written(service, who, after(service, who, submission, _body(before)), stored, 200)
+    return written(service, who, after(service, who, submission, stored_body(before)), stored, 200)
 
 
 def _removed(service: Deployment, who: Caller, id_: str) -> Response:
     """204, also where it was deleted before; its earlier versions stay readable until they are purged."""
-    stored = _stored(service, who, id_)
+    stored = stored_version(service, who, id_)
     if stored.body is not None:
         _refuse_stale(wanted := _if_match(), stored)
         delete(service.store, act(service, who, ""), id_, if_match=wanted)
@@ -131,21 +131,6 @@ def _not_creating(words: str, allowed: str) -> NoReturn:
 
     after_this_request(allow)
     raise _NotCreating(words)
-
-
-def _stored(service: Deployment, who: Caller, id_: str, version: str | None = None) -> Stored:
-    """Raises NotFound, also for what belongs to another."""
-    number = int(version) if version and re.fullmatch(r"[1-9]\d{0,8}", version, re.ASCII) else None
-    found = read(service.store, who.owner, id_, number) if number or version is None else None
-    if found is None:
-        raise NotFound(_NONE)
-    return found
-
-
-def _body(stored: Stored) -> Json:
-    if stored.body is None:
-        raise Gone(f"this {KIND} was deleted; its earlier versions are at /_history/ and their number")
-    return stored.body
 
 
 def _refuse_other_patient(submission: Submission, stored: Stored, who: Caller) -> None:
