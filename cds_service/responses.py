@@ -43,7 +43,10 @@ class Reading:
 
 def belongs(response: Mapping[str, Any], screening: Screening) -> bool:
     """Whether the response is to our form, however misspelt, or does not say to which; another form does not count."""
-    spelled, ours = _spelling(_canonical(response) or ""), _spelling(screening.questionnaire["url"])
+    canonical, url = _canonical(response) or "", screening.questionnaire["url"]
+    if canonical.partition("|")[0] == url:  # as in most: nothing is misspelt
+        return True
+    spelled, ours = _spelling(canonical), _spelling(url)
     return not spelled or spelled == ours or ours.endswith(f"/{spelled}")
 
 

@@ -85,9 +85,35 @@ def test_a_follow_up_beside_its_question_is_remembered_too(
     remembering = remembered.remembering(Judge(screening, NOW))
     first, second = (orjson.dumps(response(answers, id=id_, authored=FILLED_IN)) for id_ in ("r1", "r2"))
     outcome = remembering(1, first).outcome
-    monkeypatch.setattr(remembered, "row", None)  # the whole core: it is not asked again
+    for core in ("row", "outcome"):  # it is not asked again
+        monkeypatch.setattr(remembered, core, None)
 
     assert (remembering(2, second).id, remembering(2, second).outcome) == ("r2", outcome)
+
+
+def cut_otherwise(sent: dict[str, Any]) -> Iterator[bytes]:
+    """The response, where its items do not end where the next one seems to begin."""
+    first, second, *others = sent["item"]
+    group = {"linkId": "group", "item": [first, second]}
+    below = first | {"answer": [first["answer"][0] | {"item": [second]}]}
+    turned = {name: first[name] for name in reversed(first)}
+    told = first | {"text": 'so: ,{"linkId":"rf-saddle"'}
+    for items in ([group, *others], [below, *others], [second, turned, *others], [told, second, *others], []):
+        yield orjson.dumps(sent | {"item": items})
+    yield orjson.dumps(sent).replace(b'},{"linkId"', b'} , {"linkId"')
+    yield orjson.dumps(sent).replace(b'},{"linkId"', b'} ,{"linkId"')
+    yield orjson.dumps(sent).replace(b'},{"linkId"', b'},{},{"linkId"')
+    yield orjson.dumps(sent).replace(b'},{"linkId"', b'}],[{"linkId"')
+    yield orjson.dumps(sent | {"item": sent["item"] * 4})
+    yield orjson.dumps(sent | {"item": sent["item"][0]})
+
+
+def test_items_that_do_not_end_where_the_next_one_seems_to_begin_are_read_all_the_same(screening: Screening) -> None:
+    asked = [calm(3), alarm(3), response(CALM | {"age": 40, "rf-unwell": "yes", "rf-fever": "no"}, authored=FILLED_IN)]
+    plain = [orjson.dumps(one) for one in asked]
+
+    for line in (line for one in asked for line in cut_otherwise(one)):
+        assert compared(Judge(screening, NOW), [*plain, line, *plain, line]) == []
 
 
 def broken(line: bytes, draw: Random) -> bytes:

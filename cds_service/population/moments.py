@@ -32,7 +32,7 @@ def _counted(memory: Memory, key: str, first: str, last: str) -> Moment | None:
     except KeyError:
         ends = [_at(memory, first), _at(memory, last)]
         found = ends[0] if ends[0] == ends[1] else None
-        keep(memory, memory.moments, key, found)
+        keep(memory.moments, key, found)
         return found
 
 

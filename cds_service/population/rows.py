@@ -26,8 +26,7 @@ _SUBJECT = re.compile(rf"(?:https?://[A-Za-z0-9.:_/~-]+/)?Patient/{ID}(?:/_histo
 MOMENT = re.compile(r"\d[0-9TZ:.+-]{3,39}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a row says beside whose it is; many rows share one. `reason` says why a response was not read."""
 
     disposition: str
@@ -72,22 +71,12 @@ def row(judge: Judge, number: int, line: bytes) -> Row:
         _formed(re.compile(ID), response.get("id")),
         _formed(_SUBJECT, reference),
         _formed(MOMENT, response.get("authored")),
-        _outcome(judge, response, reference),
+        outcome(judge, response, reference),
     )
 
 
-def unread(number: int, reason: str) -> Row:
-    """The row of a line that holds no response that can be judged."""
-    return Row(number, "", "", "", Outcome(NOT_JUDGED, reason=reason))
-
-
-def whom(reference: Any) -> tuple[str | None, str | None]:
-    """The Patient's id that a reference names, and the server it is on (None: the one of the file)."""
-    base, found, local = reference.rpartition("Patient/") if isinstance(reference, str) else ("", "", "")
-    return (local.partition("/")[0] or None, base.removesuffix("/") or None) if found else (None, None)
-
-
-def _outcome(judge: Judge, response: Json, reference: Any) -> Outcome:
+def outcome(judge: Judge, response: Json, reference: Any) -> Outcome:
+    """What the core says of a response; `reference` is that of its subject."""
     screening, (patient, server) = judge.screening, whom(reference)
     if not belongs(response, screening):
         return Outcome(NOT_JUDGED, reason=OTHER_FORM)
@@ -99,6 +88,17 @@ def _outcome(judge: Judge, response: Json, reference: Any) -> Outcome:
     born = judge.born(patient) if named and patient else None
     reading = read_response(screening, response, named, birth_date=born, now=judge.now)
     return _said(decide(screening, [reading]), reading.status, "")
+
+
+def unread(number: int, reason: str) -> Row:
+    """The row of a line that holds no response that can be judged."""
+    return Row(number, "", "", "", Outcome(NOT_JUDGED, reason=reason))
+
+
+def whom(reference: Any) -> tuple[str | None, str | None]:
+    """The Patient's id that a reference names, and the server it is on (None: the one of the file)."""
+    base, found, local = reference.rpartition("Patient/") if isinstance(reference, str) else ("", "", "")
+    return (local.partition("/")[0] or None, base.removesuffix("/") or None) if found else (None, None)
 
 
 def _said(advice: Advice, status: str, reason: str) -> Outcome:
